@@ -23,6 +23,8 @@ class AdaptiveFrequency(nn.Module):
     half the size of the image every frequency is filtered, as in the paper. The term x is in the public code, not in
     the equation. Computed in float32 in every precision, because a coefficient sums over the whole image.
 
+    Use: for mixing over the whole image when which frequencies are worth keeping depends on the image.
+
     Source: Huang et al., "Adaptive Frequency Filters As Efficient Global Token Mixers" (AFFNet), ICCV 2023,
     section 3 (AFF token mixer).
     """
