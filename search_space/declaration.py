@@ -11,14 +11,14 @@ from search_space.errors import UserError
 from search_space.space import Options, SearchSpace
 from search_space.staged import Components, StagedSpace, StageSpace
 
-SPACE_KEYS = ("stem", "norm", "mixer", "gate", "ffn", "stages")
+SPACE_KEYS = ("components", "stem", "norm", "mixer", "gate", "ffn", "stages")
 STAGE_KEYS = ("width", "depth", "downsample", "mixer", "gate", "ffn")
 
 LARGEST_SIZE = 2**16
 """Of a width or a depth."""
 
 Catalogue = Mapping[str, Mapping[str, Mapping[str, Options]]]
-"""What exists: kind ("mixer", "gate", "ffn", "stem", "norm") -> name -> option -> accepted values."""
+"""What exists: kind ("mixer", "gate", "ffn", "stem", "norm") -> name -> option -> accepted values; none listed: any."""
 
 
 def read_space(table: Mapping[str, Any], catalogue: Catalogue) -> SearchSpace:
@@ -26,7 +26,8 @@ def read_space(table: Mapping[str, Any], catalogue: Catalogue) -> SearchSpace:
 
     `mixer`, `gate` and `ffn` may stand once for all stages or inside a stage, which then takes its own. Each is a
     name, a list of names, or a table from names to options: `mixer = {depthwise = {kernel_size = [3, 5]}, pooling =
-    {}}`. An option that is not mentioned takes the component's own default. Raises UserError.
+    {}}`. An option that is not mentioned takes the component's own default. `components` names what the caller has
+    extended the catalogue by. Raises UserError.
     """
     where = "search_space"
     _known(table, SPACE_KEYS, where)
@@ -92,7 +93,7 @@ def _components(given: Any, kind: str, where: str, catalogue: Catalogue) -> Comp
 def _values(given: Any, accepted: Options, where: str) -> Options:
     values = _list(given, where)
     for value in values:
-        if value not in accepted:
+        if accepted and value not in accepted:
             shown = ", ".join(str(option) for option in accepted)
             raise UserError(f"{where}={value} is not one of ({shown}); choose among these")
     return values

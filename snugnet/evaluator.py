@@ -17,6 +17,7 @@ from supernet.cost import cost
 from supernet.data import Split, in_order
 from supernet.device import Device, this_device
 from supernet.evaluation import Quality, evaluate, recalibrate
+from supernet.foreign import load_components
 from supernet.latency import LatencyMeter
 from supernet.network import Network, Task
 from supernet.supernet import Supernet
@@ -32,7 +33,8 @@ class Evaluator:
     """Accuracy with inherited weights on the search split, measured latency, parameters and FLOPs.
 
     `calibration` holds training rows for the statistics of batch norms. `yardstick` is the device that the run
-    calibrated its latencies on; a worker on another device calibrates itself.
+    calibrated its latencies on; a worker on another device calibrates itself. `components` from outside are imported
+    wherever the evaluator works.
     """
 
     supernet: Supernet
@@ -41,10 +43,12 @@ class Evaluator:
     search: Split
     latency: LatencySettings
     yardstick: Yardstick | None = None
+    components: tuple[str, ...] = ()
 
     def __call__(self, architectures: list[Architecture]) -> list[dict[str, Any]]:
         """One row for each architecture. Latency is timed with the device's threads, the rest with one."""
         torch.set_num_threads(1)
+        load_components(self.components)
         return [self.evaluate(architecture) for architecture in architectures]
 
     def evaluate(self, architecture: Architecture) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from search.problem import Problem
 from search_space import SearchSpace, UserError, read_space
 from studies.laws import find_law
 from supernet.data import DataConfig
+from supernet.foreign import load_components
 from supernet.registry import catalogue
 from supernet.training import TrainingSettings
 
@@ -109,6 +110,11 @@ class Experiment:
     search: SearchSettings
     studies: StudySettings
 
+    @property
+    def components(self) -> tuple[str, ...]:
+        """What `[search_space] components` names: components from outside snugnet."""
+        return tuple(self.space_table.get("components", ()))
+
     @cached_property
     def space(self) -> SearchSpace:
         return read_space(self.space_table, catalogue())
@@ -146,6 +152,8 @@ def parse_experiment(text: str, base: Path, where: str = "experiment") -> Experi
         _refuse_unknown(table, ("name", "seed", "search_space", *sections), "the experiment")
         if not isinstance(table.get("search_space"), dict):
             raise UserError("[search_space] is missing; declare a stem and at least one [[search_space.stages]]")
+        components = table["search_space"].get("components", [])
+        load_components(_value(tuple[str, ...], components, "search_space.components"))
         if "data" not in table:
             raise UserError('[data] is missing; name a data set, such as format = "digits"')
         experiment = Experiment(

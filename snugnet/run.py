@@ -202,6 +202,7 @@ class Run:
             self.data.search,
             self.experiment.search.latency,
             self.yardstick,
+            self.experiment.components,
         )
 
 

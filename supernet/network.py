@@ -115,12 +115,15 @@ def skeleton(architecture: Architecture, task: Task) -> Network:
         return Network(architecture, task)
 
 
+INITIALISERS = (Tensor.normal_, Tensor.uniform_, Tensor.fill_, Tensor.zero_, Tensor.mul_, Tensor.clamp_)
+
+
 class _WithoutInitialisation(TorchFunctionMode):
     """Drawing initial values costs ten times the rest of building a module on the meta device, which has none."""
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Sequence[type], args: Sequence[Any] = (), kwargs: Any = None
     ) -> Any:
-        if func in (Tensor.normal_, Tensor.uniform_, Tensor.fill_, Tensor.zero_, Tensor.mul_, Tensor.clamp_):
+        if func in INITIALISERS and args[0].is_meta:
             return args[0]
         return func(*args, **(kwargs or {}))

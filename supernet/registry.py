@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
@@ -18,24 +19,31 @@ from search_space import Component, Scalar, UserError
 FOLDERS = {"mixer": "mixers", "gate": "gates", "ffn": "ffns", "stem": "stems", "norm": "norms"}
 """Kind -> the folder of this package that holds its components."""
 
+KEEPS_SHAPE = ("mixer", "gate", "ffn", "norm")
+"""The kinds whose components take a width and keep the shape of their input."""
+
+Factory = Callable[..., nn.Module]
+"""A component's class, or what stands for one; `choices` and `ndims` are its attributes."""
+
 
 @dataclass(frozen=True)
 class Entry:
     """What the generated catalogue says of one component.
 
-    `summary` is the first paragraph of its docstring and `source` the paper; `choices` maps each option to its accepted
-    values, from smallest to largest.
+    `summary` is the first paragraph of its docstring, `use` the line on when to choose it and `source` the paper;
+    `choices` maps each option to its accepted values, from smallest to largest.
     """
 
     kind: str
     name: str
     summary: str
+    use: str
     source: str
     ndims: tuple[int, ...]
     choices: dict[str, tuple[Scalar, ...]]
 
 
-def component(kind: str, name: str) -> type[nn.Module]:
+def component(kind: str, name: str) -> Factory:
     """The class of that name. Raises UserError listing the names that exist."""
     if kind not in FOLDERS:
         raise UserError(f"{kind!r} is not a kind of component; the kinds are {', '.join(FOLDERS)}")
@@ -59,10 +67,28 @@ def entries() -> list[Entry]:
     return [entry(kind, name, cls) for kind, known in _registry().items() for name, cls in known.items()]
 
 
-def entry(kind: str, name: str, cls: type[nn.Module]) -> Entry:
+def register(name: str, factory: Factory, kinds: Sequence[str]) -> None:
+    """Make a component known that does not lie in this package; doing it again changes nothing.
+
+    Raises UserError where another component has the name, TypeError for a bad declaration.
+    """
+    for kind in kinds:
+        if isinstance(factory, type):
+            entry(kind, name, factory)
+        known = _registry()[kind].setdefault(name, factory)
+        if known != factory:
+            raise UserError(f"{name!r} is the name of two {kind} components, {known} and {factory}; rename yours")
+
+
+def entry(kind: str, name: str, cls: Factory) -> Entry:
     """What a component's class says of itself. Raises TypeError when it does not say all of it, or says it wrongly."""
-    where = f"{kind} {name!r} ({cls.__module__}.{cls.__qualname__})"
-    summary, source = _documented(cls, where)
+    where = f"{kind} {name!r}"
+    if not isinstance(cls, type):
+        return Entry(kind, name, *_documented(cls, where), _declared(cls).ndims, _declared(cls).choices)
+    where = f"{where} ({cls.__module__}.{cls.__qualname__})"
+    for attribute in ("choices", "ndims"):
+        if attribute not in vars(cls):
+            raise TypeError(f"{where}: it must declare the class attribute {attribute}")
     ndims, choices = _declared(cls).ndims, _declared(cls).choices
     if not ndims or not set(ndims) <= {1, 2, 3}:
         raise TypeError(f"{where}: ndims={ndims!r} must name some of the spatial dimensions 1, 2 and 3")
@@ -80,7 +106,7 @@ def entry(kind: str, name: str, cls: type[nn.Module]) -> Entry:
             raise TypeError(f"{where}: the default {option}={options[option]!r} is not among its choices {values!r}")
         if not isinstance(values[0], str) and list(values) != sorted(set(values)):
             raise TypeError(f"{where}: the choices {values!r} of {option} must rise from smallest to largest")
-    return Entry(kind, name, summary, source, tuple(ndims), dict(choices))
+    return Entry(kind, name, *_documented(cls, where), tuple(ndims), dict(choices))
 
 
 def make(kind: str, choice: Component, *sizes: int, ndim: int) -> nn.Module:
@@ -95,7 +121,7 @@ def make(kind: str, choice: Component, *sizes: int, ndim: int) -> nn.Module:
         if option not in choices:
             takes = f"it takes {', '.join(choices)}" if choices else "it takes none"
             raise UserError(f"{kind} {choice.name} has no option {option!r}; {takes}")
-        if value not in choices[option]:
+        if choices[option] and value not in choices[option]:
             accepted = ", ".join(map(str, choices[option]))
             raise UserError(f"{kind} {choice.name}: {option}={value} is not one of ({accepted}); choose among these")
     if ndim not in _declared(cls).ndims:
@@ -106,47 +132,52 @@ def make(kind: str, choice: Component, *sizes: int, ndim: int) -> nn.Module:
     return _declared(cls)(*sizes, ndim=ndim, **dict(choice.options))
 
 
-def discover(kind: str, folder: ModuleType) -> dict[str, type[nn.Module]]:
+def discover(kind: str, folder: ModuleType) -> dict[str, Factory]:
     """The component of every module in a package, by module name. Raises TypeError for a bad declaration."""
-    found: dict[str, type[nn.Module]] = {}
+    found: dict[str, Factory] = {}
     for info in pkgutil.iter_modules(folder.__path__):
-        module = importlib.import_module(f"{folder.__name__}.{info.name}")
-        classes = [
-            value
-            for name, value in vars(module).items()
-            if inspect.isclass(value)
-            and issubclass(value, nn.Module)
-            and value.__module__ == module.__name__
-            and not name.startswith("_")
-        ]
-        if len(classes) != 1:
-            names = ", ".join(cls.__name__ for cls in classes) or "none"
-            raise TypeError(f"{module.__name__} must define exactly one public nn.Module; it defines {names}")
-        entry(kind, info.name, classes[0])
-        found[info.name] = classes[0]
+        found[info.name] = only_class(importlib.import_module(f"{folder.__name__}.{info.name}"))
+        entry(kind, info.name, found[info.name])
     return found
 
 
+def only_class(module: ModuleType) -> type[nn.Module]:
+    """The one public nn.Module that a module defines. Raises TypeError where there is none or another."""
+    classes = [
+        value
+        for name, value in vars(module).items()
+        if inspect.isclass(value)
+        and issubclass(value, nn.Module)
+        and value.__module__ == module.__name__
+        and not name.startswith("_")
+    ]
+    if len(classes) != 1:
+        names = ", ".join(cls.__name__ for cls in classes) or "none"
+        raise TypeError(f"{module.__name__} must define exactly one public nn.Module; it defines {names}")
+    return classes[0]
+
+
 @cache
-def _registry() -> dict[str, dict[str, type[nn.Module]]]:
+def _registry() -> dict[str, dict[str, Factory]]:
     package = __name__.rpartition(".")[0]
     return {kind: discover(kind, importlib.import_module(f"{package}.{folder}")) for kind, folder in FOLDERS.items()}
 
 
-def _declared(cls: type[nn.Module]) -> Any:
+def _declared(cls: Factory) -> Any:
     """The class, whose `choices` and `ndims` were checked when it was discovered."""
     return cls
 
 
-def _documented(cls: type[nn.Module], where: str) -> tuple[str, str]:
-    """Summary and source from the class's own docstring."""
+def _documented(cls: Factory, where: str) -> tuple[str, str, str]:
+    """Summary, use and source from the class's own docstring."""
     paragraphs = [" ".join(text.split()) for text in inspect.cleandoc(vars(cls).get("__doc__") or "").split("\n\n")]
-    sources = [text for text in paragraphs if text.startswith("Source: ")]
-    if not paragraphs[0] or paragraphs[0] in sources:
+    summary, *others = paragraphs
+
+    def labelled(label: str) -> str:
+        return next((text.removeprefix(label) for text in others if text.startswith(label)), "")
+
+    if not summary or summary.startswith(("Use: ", "Source: ")):
         raise TypeError(f"{where}: its docstring must begin by saying what it computes")
-    if not sources:
+    if not labelled("Source: "):
         raise TypeError(f"{where}: its docstring must name a paper in a paragraph that begins 'Source: '")
-    for attribute in ("choices", "ndims"):
-        if attribute not in vars(cls):
-            raise TypeError(f"{where}: it must declare the class attribute {attribute}")
-    return paragraphs[0], sources[0].removeprefix("Source: ")
+    return summary, labelled("Use: "), labelled("Source: ")

@@ -18,6 +18,8 @@ from torch import nn
 class Mixer(nn.Module):
     """Doubles its input.
 
+    Use: never.
+
     Source: Nobody, "Twice", 2020, equation 1.
     """
     choices = {"size": (1, 2)}
@@ -53,6 +55,7 @@ def test_one_file_is_one_component(folder: Callable[[str], ModuleType]) -> None:
     assert list(found) == ["twice"]
     entry = registry.entry("mixer", "twice", found["twice"])
     assert entry.summary == "Doubles its input."
+    assert entry.use == "never."
     assert entry.source == 'Nobody, "Twice", 2020, equation 1.'
     assert (entry.ndims, entry.choices) == ((1, 2), {"size": (1, 2)})
 
@@ -86,7 +89,7 @@ def test_a_bad_declaration_is_rejected(folder: Callable[[str], ModuleType], old:
     ("kind", "name", "complaint"),
     [
         ("mixer", "depthwize", "'depthwize' is not a mixer; did you mean 'depthwise'"),
-        ("gate", "depthwise", "'depthwise' is not a gate; accepted: efficient_channel, none, squeeze_excitation"),
+        ("gate", "depthwise", "'depthwise' is not a gate; accepted: efficient_channel, .*none, .*squeeze_excitation"),
         ("mixers", "depthwise", "'mixers' is not a kind of component; the kinds are mixer, gate, ffn, stem, norm"),
     ],
 )
@@ -101,7 +104,6 @@ def test_an_unknown_name_is_refused_with_the_known_ones(kind: str, name: str, co
         (Component("depthwise", kernel=3), 2, "mixer depthwise has no option 'kernel'; it takes kernel_size"),
         (Component("identity", kernel=3), 2, "mixer identity has no option 'kernel'; it takes none"),
         (Component("depthwise", kernel_size=4), 2, r"kernel_size=4 is not one of \(3, 5, 7, 9, 11, 13, 15\)"),
-        (Component("pooling"), 3, "mixer pooling does not work in 3 spatial dimensions; these do: .*depthwise"),
         (Component("gnconv", order=5), 2, "gnconv of order 5 needs a width of 16 or more, not 8"),
     ],
 )
@@ -109,6 +111,16 @@ def test_what_cannot_be_made_is_refused(component: Component, ndim: int, complai
     with pytest.raises(UserError, match=complaint) as refusal:
         registry.make("mixer", component, 8, ndim=ndim)
     assert "\n" not in str(refusal.value)
+
+
+def test_a_component_that_lacks_a_dimension_is_refused_with_those_that_have_it(
+    folder: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = {"mixer": {**registry._registry()["mixer"], **registry.discover("mixer", folder(GOOD))}}
+    monkeypatch.setattr(registry, "_registry", lambda: known)
+    registry.make("mixer", Component("twice"), 8, ndim=2)
+    with pytest.raises(UserError, match=r"mixer twice does not work in 3 spatial dimensions; these do: .*depthwise"):
+        registry.make("mixer", Component("twice"), 8, ndim=3)
 
 
 def test_make_passes_sizes_and_options_on() -> None:
