@@ -13,6 +13,8 @@ from supernet.ops.linear import Linear
 class Mlp(nn.Module):
     """Two linear maps of the channels at each position, a GELU between them; `expansion` x width hidden units.
 
+    Use: the fastest, and enough where the mixer is local already.
+
     Source: Dosovitskiy et al., "An Image Is Worth 16x16 Words" (ViT), ICLR 2021, section 3.1 and equation 3.
     """
 

@@ -13,6 +13,8 @@ class EfficientChannel(nn.Module):
 
     The kernel covers |log2(width) / 2 + 1 / 2| channels, made odd: more in wider blocks.
 
+    Use: channel attention for almost no parameters, when squeeze and excitation costs too much.
+
     Source: Wang et al., "ECA-Net: Efficient Channel Attention for Deep Convolutional Neural Networks", CVPR 2020,
     section 3.2.3, with gamma = 2 and b = 1.
     """

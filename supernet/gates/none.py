@@ -10,6 +10,8 @@ from torch import Tensor, nn
 class NoGate(nn.Module):
     """The input unchanged: every channel keeps its weight.
 
+    Use: the fastest; mixers that weigh their channels themselves gain little from a gate.
+
     Source: Liu et al., "A ConvNet for the 2020s" (ConvNeXt), CVPR 2022, section 2: a block without channel attention.
     """
 

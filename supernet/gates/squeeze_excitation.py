@@ -15,6 +15,8 @@ class SqueezeExcitation(nn.Module):
     `ratio` is the width of its hidden layer over the width of the block: the inverse of the paper's reduction, so
     that more is larger.
 
+    Use: beside convolutions, which see neighbours alone: it tells them what the whole image holds.
+
     Source: Hu et al., "Squeeze-and-Excitation Networks", CVPR 2018, equations 2 to 4.
     """
 

@@ -19,6 +19,8 @@ class BatchNorm(_BatchNorm):
     recalibrated; from then on evaluation uses these, and they are saved and loaded with the weights. Without them a
     batch must hold two values or more for each channel.
 
+    Use: convolutional networks that are deployed: it folds into the layer before it; batches of 2 or more.
+
     Source: Ioffe & Szegedy, "Batch Normalization", ICML 2015, algorithm 1; without running statistics inside a
     supernet: Yu & Huang, "Universally Slimmable Networks", ICCV 2019, section 3.4.
     """

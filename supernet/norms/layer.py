@@ -12,6 +12,8 @@ from torch.nn import functional as F
 class LayerNorm(nn.Module):
     """Each position's channels to mean 0 and variance 1, then a learned factor and offset per channel.
 
+    Use: the default: works with every mixer, any batch size and any device.
+
     Source: Ba et al., "Layer Normalization", 2016, section 3; over the channels of one position as in ConvNeXt (Liu
     et al., CVPR 2022, section 2.6).
     """

@@ -12,6 +12,8 @@ from torch.nn import functional as F
 class RmsNorm(nn.Module):
     """Each position's channels to root mean square 1, then a learned factor per channel.
 
+    Use: as layer norm, a little faster, where the mean of the channels carries nothing.
+
     Source: Zhang & Sennrich, "Root Mean Square Layer Normalization", NeurIPS 2019, equation 4.
     """
 
