@@ -5,19 +5,18 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
-from torch.func import functional_call
 from torch.nn import functional as F
 
 from supernet.mixers.attention import Attention
 from supernet.mixers.window_attention import WindowAttention
+from supernet.ops.attention.reference import partition_attention
 from supernet.ops.linear import REFERENCE_FAN_IN
 from supernet.ops.rotary import rotary_angles, rotate
-from supernet.ops.windows import Windows
+from supernet.ops.windows.reference import windows
 
 SPATIAL = {1: (9,), 2: (5, 4), 3: (3, 2, 4)}
 
@@ -81,24 +80,25 @@ def test_a_window_as_large_as_the_image_is_global_cosine_attention(
     ndim: int, shift: str, assert_same: Callable[..., None]
 ) -> None:
     module, spatial = WindowAttention(12, ndim=ndim, window=12, num_heads=3, shift=shift), SPATIAL[ndim]
+    layer = module.attention
     with torch.no_grad():
-        module.log_scale.copy_(torch.tensor([0.5, 2.0, 6.0]))  # the last is above the clamp at log 100
-        module.q_bias.normal_()
-        module.v_bias.normal_()
+        layer.log_scale.copy_(torch.tensor([0.5, 2.0, 6.0]))  # the last is above the clamp at log 100
+        layer.q_bias.normal_()
+        layer.v_bias.normal_()
     positions = torch.tensor(list(itertools.product(*map(range, spatial))), dtype=torch.double)
 
     def attend(head: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        q = q + module.q_bias[head]
+        q = q + layer.q_bias[head]
         cosine = torch.einsum("bnd,bmd->bnm", F.normalize(q, dim=-1), F.normalize(k, dim=-1))
         distance = positions[:, None] - positions
         coordinates = distance.sign() * (1 + distance.abs()).log() / math.log(8)
-        hidden = (coordinates @ module.position.weight.T * _scale(ndim) + module.position.bias).relu()
-        bias = 16 * (hidden @ module.position_heads[head] * _scale(64)).sigmoid()
-        tau = module.log_scale[head].exp().clamp(max=100)
-        return (cosine * tau + bias).softmax(dim=-1) @ (v + module.v_bias[head])
+        hidden = (coordinates @ layer.position.weight.T * _scale(ndim) + layer.position.bias).relu()
+        bias = 16 * (hidden @ layer.position_heads[head] * _scale(64)).sigmoid()
+        tau = layer.log_scale[head].exp().clamp(max=100)
+        return (cosine * tau + bias).softmax(dim=-1) @ (v + layer.v_bias[head])
 
     def reference(x: Tensor) -> Tensor:
-        return _heads(x, module.qkv, module.output, module.bias, attend)
+        return _heads(x, layer.qkv, layer.output, layer.bias, attend)
 
     assert_same(module, reference, _images(12, spatial))
 
@@ -106,45 +106,9 @@ def test_a_window_as_large_as_the_image_is_global_cosine_attention(
 @pytest.mark.parametrize("spatial", [(11,), (8, 6), (7, 9), (3, 10), (5, 4, 6)])
 @pytest.mark.parametrize("shift", ["none", "half"])
 @pytest.mark.parametrize("window", [3, 4])
-def test_windows_are_independent_images(
+def test_window_attention_is_attention_inside_each_window(
     spatial: tuple[int, ...], shift: str, window: int, assert_same: Callable[..., None]
 ) -> None:
     module = WindowAttention(12, ndim=len(spatial), window=window, shift=shift)
-    alone = WindowAttention(12, ndim=len(spatial), window=16)
-
-    def pieces(size: int) -> list[slice]:
-        first = window // 2 if shift == "half" and window < size else window
-        edges = [0, *range(first, size, window), size]
-        return [slice(a, b) for a, b in itertools.pairwise(edges)]
-
-    def reference(x: Tensor) -> Tensor:
-        out = torch.empty_like(x)
-        for piece in itertools.product(*map(pieces, spatial)):
-            index: tuple[Any, ...] = (..., *piece)
-            out[index] = functional_call(alone, dict(module.named_parameters()), (x[index],))
-        return out
-
-    assert_same(module, reference, _images(12, spatial))
-
-
-@pytest.mark.parametrize("shift", ["none", "half"])
-def test_padding_never_reaches_a_position(shift: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    module, x = WindowAttention(12, window=4, shift=shift), _images(12, (7, 9))
-    expected, pad = module(x), F.pad
-    padded = []
-
-    def poisoned(tensor: Tensor, ends: tuple[int, ...]) -> Tensor:
-        padded.append(ends)
-        return pad(tensor, ends, value=1e4)
-
-    monkeypatch.setattr(F, "pad", poisoned)
-    assert torch.equal(module(x), expected)
-    assert padded
-
-
-@pytest.mark.parametrize("shift", [0, 1, 2])
-@pytest.mark.parametrize("spatial", [(11,), (8, 6), (3, 10), (5, 4, 6)])
-def test_join_undoes_split(spatial: tuple[int, ...], shift: int) -> None:
-    x = torch.arange(2 * math.prod(spatial) * 3).view(2, *spatial, 3)
-    windows = Windows(spatial, 4, shift)
-    assert torch.equal(windows.join(windows.split(x)), x)
+    parts = windows(spatial, window, window // 2 if shift == "half" else 0)
+    assert_same(module, lambda x: partition_attention(x, module.attention, parts), _images(12, spatial))
