@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -47,20 +47,26 @@ class Stage:
     downsample: Component | None = None
 
 
+PRE_NORM = Component("pre_norm")
+
+
 @dataclass(frozen=True)
 class Architecture:
-    """A whole model: a stem, then stages, with one kind of norm throughout.
+    """A whole model: a stem, then stages, with one kind of norm and of residual throughout.
 
     Two architectures are equal exactly when their canonical JSON is, and `id` is a hash of that JSON: it names the
-    model in tables, caches and file names.
+    model in tables, caches and file names. The JSON leaves out a plain pre-norm residual, so that the ids of
+    architectures from before there was another are still theirs.
     """
 
     stem: Component
     stages: tuple[Stage, ...]
     norm: Component = Component("layer")
+    residual: Component = PRE_NORM
 
     def to_dict(self) -> dict[str, Any]:
-        return {
+        residual = {} if self.residual == PRE_NORM else {"residual": self.residual.to_dict()}
+        return residual | {
             "stem": self.stem.to_dict(),
             "norm": self.norm.to_dict(),
             "stages": [
@@ -100,13 +106,14 @@ class Architecture:
 
     @classmethod
     def from_dict(cls, data: Any) -> Architecture:
-        _keys(data, "architecture", {"stem", "norm", "stages"})
+        _keys(data, "architecture", {"stem", "norm", "stages"}, optional={"residual"})
         if not isinstance(data["stages"], list) or not data["stages"]:
             raise UserError("architecture.stages must be a list of at least one stage")
         return cls(
             stem=_component(data["stem"], "stem"),
             norm=_component(data["norm"], "norm"),
             stages=tuple(_stage(stage, f"stages.{i}") for i, stage in enumerate(data["stages"])),
+            residual=_component(data["residual"], "residual") if "residual" in data else PRE_NORM,
         )
 
 
@@ -118,6 +125,7 @@ def canonical(value: Scalar) -> Scalar:
 def _flat(a: Architecture) -> Iterator[tuple[str, Scalar]]:
     yield from _flat_component("stem", a.stem)
     yield from _flat_component("norm", a.norm)
+    yield from _flat_component("residual", a.residual)
     for i, stage in enumerate(a.stages):
         yield f"stages.{i}.width", stage.width
         if stage.downsample:
@@ -160,9 +168,9 @@ def _component(data: Any, where: str) -> Component:
     return Component(data["name"], **options)
 
 
-def _keys(data: Any, where: str, accepted: set[str]) -> None:
+def _keys(data: Any, where: str, accepted: Set[str], optional: Set[str] = frozenset()) -> None:
     if not isinstance(data, Mapping):
         raise UserError(f"{where} must be a table with the keys {', '.join(sorted(accepted))}, not {data!r}")
-    if set(data) != accepted:
-        wrong = sorted(set(data) ^ accepted)
+    if set(data) - optional != accepted:
+        wrong = sorted((set(data) - optional) ^ accepted)
         raise UserError(f"{where} has keys {sorted(data)}; accepted are exactly {sorted(accepted)} (see {wrong[0]!r})")

@@ -11,14 +11,14 @@ from search_space.errors import UserError
 from search_space.space import Options, SearchSpace
 from search_space.staged import Components, StagedSpace, StageSpace
 
-SPACE_KEYS = ("components", "stem", "norm", "mixer", "gate", "ffn", "stages")
+SPACE_KEYS = ("components", "stem", "norm", "residual", "mixer", "gate", "ffn", "stages")
 STAGE_KEYS = ("width", "depth", "downsample", "mixer", "gate", "ffn")
 
 LARGEST_SIZE = 2**16
 """Of a width or a depth."""
 
 Catalogue = Mapping[str, Mapping[str, Mapping[str, Options]]]
-"""What exists: kind ("mixer", "gate", "ffn", "stem", "norm") -> name -> option -> accepted values; none listed: any."""
+"""What exists: kind ("mixer", "gate", ...) -> name -> option -> accepted values; none listed: any."""
 
 
 def read_space(table: Mapping[str, Any], catalogue: Catalogue) -> SearchSpace:
@@ -37,6 +37,7 @@ def read_space(table: Mapping[str, Any], catalogue: Catalogue) -> SearchSpace:
     return StagedSpace(
         stem=_components(_given(table, "stem", where), "stem", f"{where}.stem", catalogue),
         norm=_components(table.get("norm", "layer"), "norm", f"{where}.norm", catalogue),
+        residual=_components(table.get("residual", "pre_norm"), "residual", f"{where}.residual", catalogue),
         stages=tuple(
             _stage(stage, shared, f"{where}.stages.{i}", catalogue, first=i == 0)
             for i, stage in enumerate(table["stages"])

@@ -146,16 +146,22 @@ class SearchSpace(ABC):
         With `narrowest`, widths alone are the smallest.
         """
         architectures: list[Architecture] = []
-        most_names = 1
+        taken: dict[str, dict[Scalar, int]] = {}
 
         def choose(name: str, options: Options) -> Scalar:
-            nonlocal most_names
             if not isinstance(options[0], str):
                 return options[0 if narrowest and name.endswith(".width") else -1]
-            most_names = max(most_names, len(options))
-            return options[len(architectures) % len(options)]
+            times = taken.setdefault(name, dict.fromkeys(options, 0))
 
-        while len(architectures) < most_names:
+            def done(option: Scalar) -> bool:
+                below = f"{name}.{option}."
+                return times[option] > 0 and all(all(t.values()) for key, t in taken.items() if key.startswith(below))
+
+            chosen = min(options, key=lambda option: (done(option), times[option]))
+            times[chosen] += 1
+            return chosen
+
+        while not architectures or not all(all(times.values()) for times in taken.values()):
             architectures.append(self.build(choose))
         return architectures
 

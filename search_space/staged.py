@@ -31,6 +31,7 @@ class StagedSpace(SearchSpace):
 
     stem: Components
     norm: Components
+    residual: Components
     stages: tuple[StageSpace, ...]
 
     def build(self, choose: Choose) -> Architecture:
@@ -38,6 +39,7 @@ class StagedSpace(SearchSpace):
         return Architecture(
             stem=_component(choose, "stem", self.stem),
             norm=_component(choose, "norm", self.norm),
+            residual=_component(choose, "residual", self.residual),
             stages=tuple(_stage(choose, f"stages.{i}", stage) for i, stage in enumerate(self.stages)),
         )
 
@@ -46,7 +48,7 @@ class StagedSpace(SearchSpace):
         """The exact number of architectures: options multiply along a block, blocks along a stage, stages along the
         whole.
         """
-        size = _count(self.stem) * _count(self.norm)
+        size = _count(self.stem) * _count(self.norm) * _count(self.residual)
         for stage in self.stages:
             block = _count(stage.mixer) * _count(stage.gate) * _count(stage.ffn)
             downsamples = _count(stage.downsample) if stage.downsample else 1

@@ -28,50 +28,34 @@ class Task:
         return len(self.input_shape) - 1
 
 
-class Scale(nn.Module):
-    """A learned factor for each channel of a residual branch.
-
-    Source: Touvron et al., "Going deeper with Image Transformers" (LayerScale), ICCV 2021, equation 4; started at 1,
-    not near 0, because the networks here are shallow and their training short.
-    """
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(width))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(batch, width, *spatial) -> the same."""
-        return x * self.weight.view(-1, *[1] * (x.dim() - 2))
-
-
 class NetworkBlock(nn.Module):
-    """x + scale(gate(mixer(norm(x)))), then x + scale(ffn(norm(x))): the pre-norm residual block of MetaFormer."""
+    """A mixer with its gate, then an FFN, each inside a residual: the block of MetaFormer."""
 
-    def __init__(self, width: int, block: Block, norm: Component, ndim: int) -> None:
+    def __init__(self, width: int, block: Block, norm: Component, residual: Component, ndim: int) -> None:
         super().__init__()
         self.mixer_norm = make("norm", norm, width, ndim=ndim)
         self.mixer = make("mixer", block.mixer, width, ndim=ndim)
         self.gate = make("gate", block.gate, width, ndim=ndim)
-        self.mixer_scale = Scale(width)
+        self.mixer_residual = make("residual", residual, width, ndim=ndim)
         self.ffn_norm = make("norm", norm, width, ndim=ndim)
         self.ffn = make("ffn", block.ffn, width, ndim=ndim)
-        self.ffn_scale = Scale(width)
+        self.ffn_residual = make("residual", residual, width, ndim=ndim)
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, width, *spatial) -> the same."""
-        x = x + self.mixer_scale(self.gate(self.mixer(self.mixer_norm(x))))
-        return x + self.ffn_scale(self.ffn(self.ffn_norm(x)))
+        x = self.mixer_residual(x, self.mixer_norm, lambda y: self.gate(self.mixer(y)))
+        return self.ffn_residual(x, self.ffn_norm, self.ffn)
 
 
 class NetworkStage(nn.Module):
     """An optional downsampler, then blocks of one width."""
 
-    def __init__(self, in_width: int, stage: Stage, norm: Component, ndim: int) -> None:
+    def __init__(self, in_width: int, stage: Stage, norm: Component, residual: Component, ndim: int) -> None:
         super().__init__()
         self.downsample = (
             make("stem", stage.downsample, in_width, stage.width, ndim=ndim) if stage.downsample else nn.Identity()
         )
-        self.blocks = nn.ModuleList(NetworkBlock(stage.width, block, norm, ndim) for block in stage.blocks)
+        self.blocks = nn.ModuleList(NetworkBlock(stage.width, block, norm, residual, ndim) for block in stage.blocks)
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, in_width, *spatial) -> (batch, width, *spatial / stride)."""
@@ -90,11 +74,12 @@ class Network(nn.Module):
 
     def __init__(self, architecture: Architecture, task: Task) -> None:
         super().__init__()
-        stages, norm, ndim = architecture.stages, architecture.norm, task.ndim
+        stages, norm, residual, ndim = architecture.stages, architecture.norm, architecture.residual, task.ndim
         self.stem = make("stem", architecture.stem, task.input_shape[0], stages[0].width, ndim=ndim)
         before = (stages[0], *stages[:-1])
         self.stages = nn.ModuleList(
-            NetworkStage(previous.width, stage, norm, ndim) for previous, stage in zip(before, stages, strict=True)
+            NetworkStage(previous.width, stage, norm, residual, ndim)
+            for previous, stage in zip(before, stages, strict=True)
         )
         self.norm = make("norm", norm, stages[-1].width, ndim=ndim)
         self.head = Linear(stages[-1].width, task.num_classes)

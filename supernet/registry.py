@@ -16,7 +16,7 @@ from torch import nn
 
 from search_space import Component, Scalar, UserError
 
-FOLDERS = {"mixer": "mixers", "gate": "gates", "ffn": "ffns", "stem": "stems", "norm": "norms"}
+FOLDERS = {"mixer": "mixers", "gate": "gates", "ffn": "ffns", "stem": "stems", "norm": "norms", "residual": "residuals"}
 """Kind -> the folder of this package that holds its components."""
 
 KEEPS_SHAPE = ("mixer", "gate", "ffn", "norm")

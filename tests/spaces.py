@@ -22,7 +22,7 @@ def every_component(**changes: Any) -> SearchSpace:
     }
     table: dict[str, Any] = {
         "stem": {name: {"stride": 2} for name in ends["stem"]},
-        **{kind: ends[kind] for kind in ("norm", "mixer", "gate", "ffn")},
+        **{kind: ends[kind] for kind in ("norm", "residual", "mixer", "gate", "ffn")},
         "stages": [
             {"width": [16, 21, 24], "depth": [1, 2]},
             {"width": [16, 27], "depth": [1, 2], "downsample": {"patch": {"stride": [1, 2]}}},

@@ -64,7 +64,7 @@ def describe(experiment: Path) -> Description:
     for architecture in space.covering():
         for name, value in architecture.flat().items():
             place = name.rsplit(".", 1)[-1]
-            if place in ("stem", "norm", "downsample", "mixer", "gate", "ffn") and isinstance(value, str):
+            if place in ("stem", "norm", "residual", "downsample", "mixer", "gate", "ffn") and isinstance(value, str):
                 names = components.setdefault(place, [])
                 if value not in names:
                     names.append(value)

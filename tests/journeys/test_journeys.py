@@ -135,7 +135,7 @@ def test_describe_counts_what_the_space_holds(experiment: Path) -> None:
 
 def test_the_catalogue_lists_every_component_with_its_source() -> None:
     components = call("catalogue")["components"]
-    assert {"mixer", "gate", "ffn", "stem", "norm"} == {entry["kind"] for entry in components}
+    assert {"mixer", "gate", "ffn", "stem", "norm", "residual"} == {entry["kind"] for entry in components}
     assert all(entry["source"] and entry["summary"] for entry in components)
 
 

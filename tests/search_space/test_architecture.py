@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -24,6 +25,13 @@ def test_one_spelling_of_a_number() -> None:
 def test_the_id_is_a_stable_name() -> None:
     """The id names files and rows that outlive a version: this value may never change."""
     assert A.id == "827466d69223dd0f"
+
+
+def test_another_residual_is_another_architecture() -> None:
+    other = replace(A, residual=Component("post_norm"))
+    assert other.id != A.id
+    assert Architecture.from_json(other.to_json()) == other
+    assert replace(other, residual=Component("pre_norm")).id == A.id
 
 
 def test_flat_names_every_fact() -> None:

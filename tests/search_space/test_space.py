@@ -17,6 +17,7 @@ CATALOGUE: dict[str, dict[str, dict[str, tuple[Any, ...]]]] = {
     "ffn": {"mlp": {"expansion": (1, 2, 4)}, "conv_glu": {"expansion": (1, 1.5, 2)}},
     "stem": {"patch": {"stride": (1, 2, 4)}, "convolution": {"stride": (2, 4)}},
     "norm": {"layer": {}, "batch": {}},
+    "residual": {"pre_norm": {"layer_scale": ("none", "learned")}, "post_norm": {}},
 }
 
 
@@ -43,6 +44,7 @@ DECLARATIONS = st.fixed_dictionaries(
     {
         "stem": components("stem"),
         "norm": components("norm"),
+        "residual": components("residual"),
         "ffn": components("ffn"),
         "stages": st.lists(STAGES, min_size=1, max_size=2),
     }

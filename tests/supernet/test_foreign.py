@@ -33,7 +33,12 @@ class Flip(nn.Module):
         return x if self.times == 2 else x.flip(-1)
 '''
 
-CONVOLUTION: dict[str, Any] = {"in_channels": "width", "out_channels": "width", "kernel_size": [3, 5], "padding": "same"}
+CONVOLUTION: dict[str, Any] = {
+    "in_channels": "width",
+    "out_channels": "width",
+    "kernel_size": [3, 5],
+    "padding": "same",
+}
 ENCODER = {"nhead": [1, 2], "dim_feedforward": 32, "dropout": 0}
 
 

@@ -90,7 +90,11 @@ def test_a_bad_declaration_is_rejected(folder: Callable[[str], ModuleType], old:
     [
         ("mixer", "depthwize", "'depthwize' is not a mixer; did you mean 'depthwise'"),
         ("gate", "depthwise", "'depthwise' is not a gate; accepted: efficient_channel, .*none, .*squeeze_excitation"),
-        ("mixers", "depthwise", "'mixers' is not a kind of component; the kinds are mixer, gate, ffn, stem, norm"),
+        (
+            "mixers",
+            "depthwise",
+            "'mixers' is not a kind of component; the kinds are mixer, gate, ffn, stem, norm, residual",
+        ),
     ],
 )
 def test_an_unknown_name_is_refused_with_the_known_ones(kind: str, name: str, complaint: str) -> None:

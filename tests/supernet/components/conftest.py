@@ -59,7 +59,7 @@ class Case:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "case" in metafunc.fixturenames:
-        cases = [Case(entry, ndim) for entry in entries() for ndim in entry.ndims]
+        cases = [Case(entry, ndim) for entry in entries() if entry.kind != "residual" for ndim in entry.ndims]
         ids = [f"{case.entry.kind}.{case.entry.name}-{case.ndim}d" for case in cases]
         metafunc.parametrize("case", cases, ids=ids)
 

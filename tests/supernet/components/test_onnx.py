@@ -23,7 +23,11 @@ class Side(nn.Module):
     def __init__(self, ndim: int) -> None:
         super().__init__()
         self.components = nn.ModuleDict(
-            {f"{entry.kind} {entry.name}": _build(entry, ndim) for entry in entries() if ndim in entry.ndims}
+            {
+                f"{entry.kind} {entry.name}": _build(entry, ndim)
+                for entry in entries()
+                if ndim in entry.ndims and entry.kind != "residual"
+            }
         )
 
     def forward(self, x: Tensor) -> Tensor:
