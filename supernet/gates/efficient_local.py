@@ -55,16 +55,10 @@ class _GroupNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         width = x.shape[1]
-        rest = width % GROUP
+        whole = width - width % GROUP
         parts = [
-            F.group_norm(part, num_groups, weight, bias)
-            for part, weight, bias, num_groups in zip(
-                x.split([width - rest, rest], dim=1),
-                self.weight.split([width - rest, rest]),
-                self.bias.split([width - rest, rest]),
-                (width // GROUP, 1),
-                strict=True,
-            )
-            if part.shape[1]
+            F.group_norm(x[:, first:last], num_groups, self.weight[first:last], self.bias[first:last])
+            for first, last, num_groups in ((0, whole, whole // GROUP), (whole, width, 1))
+            if first < last
         ]
         return torch.cat(parts, dim=1)
