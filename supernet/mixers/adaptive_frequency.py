@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from supernet.ops.fourier import dft, inverse_dft
 from supernet.ops.linear import scaled, scaled_weight
+from supernet.ops.precision import promoted, without_autocast
 
 GROUP = 8
 """Channels that share one block of the mask's two layers, at every width."""
@@ -21,7 +22,7 @@ class AdaptiveFrequency(nn.Module):
     M is two complex linear layers over groups of 8 channels, with a ReLU of the real and the imaginary part between
     them. Frequencies of `modes` or more periods per axis are not filtered but passed on by x; with more modes than
     half the size of the image every frequency is filtered, as in the paper. The term x is in the public code, not in
-    the equation. Computed in float32 in every precision, because a coefficient sums over the whole image.
+    the equation. Computed in float32 at least, because a coefficient sums over the whole image.
 
     Use: for mixing over the whole image when which frequencies are worth keeping depends on the image.
 
@@ -44,13 +45,13 @@ class AdaptiveFrequency(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(batch, width, *spatial) -> the same."""
         width, spatial = x.shape[1], x.shape[2:]
-        with torch.autocast(x.device.type, enabled=False):
-            image = x.movedim(1, -1).float()
+        with without_autocast(x):
+            image = promoted(x.movedim(1, -1))
             if width % GROUP:
                 image = F.pad(image, (0, -width % GROUP))
             spectrum = dft(image, self.modes)
-            hidden = _complex_groups(spectrum, self.first.float(), self.first_bias.float()).relu()
-            mask = _complex_groups(hidden, self.second.float(), self.second_bias.float())
+            hidden = _complex_groups(spectrum, promoted(self.first), promoted(self.first_bias)).relu()
+            mask = _complex_groups(hidden, promoted(self.second), promoted(self.second_bias))
             (a, b), (c, d) = mask.unbind(1), spectrum.unbind(1)
             product = torch.stack([a * c - b * d, a * d + b * c], dim=1)
             filtered = inverse_dft(product, spatial, self.modes)[..., :width]

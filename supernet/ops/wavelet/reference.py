@@ -42,6 +42,6 @@ def _analysis_matrix(size: int) -> Tensor:
 
 
 def _synthesis_matrix(size: int) -> Tensor:
-    """(size, 2, half): the transpose, since the transform of an even size is orthogonal; of it the leading `size` rows."""
+    """(size, 2, half): the transpose, as the transform of an even size is orthogonal, cut to its leading rows."""
     even = size + size % 2
     return _analysis_matrix(even).permute(2, 0, 1)[:size]

@@ -1,4 +1,4 @@
-"""The Fourier transform by matrices against torch.fft, and the adaptive filter against complex arithmetic."""
+"""The adaptive frequency filter against complex arithmetic."""
 
 from __future__ import annotations
 
@@ -9,14 +9,7 @@ import torch
 from torch import Tensor
 
 from supernet.mixers.adaptive_frequency import AdaptiveFrequency
-from supernet.ops.fourier import dft, frequencies, inverse_dft
 from supernet.ops.linear import REFERENCE_FAN_IN
-
-SIZES = [(1,), (2,), (7,), (8,), (1, 5), (5, 6), (6, 4), (4, 3, 5), (2, 6, 4)]
-
-
-def _images(spatial: tuple[int, ...], channels: int = 3) -> Tensor:
-    return torch.randn(2, *spatial, channels, generator=torch.Generator().manual_seed(0))
 
 
 def _low(spectrum: Tensor, spatial: tuple[int, ...], modes: int) -> Tensor:
@@ -26,32 +19,6 @@ def _low(spectrum: Tensor, spatial: tuple[int, ...], modes: int) -> Tensor:
         fft = torch.fft.rfftfreq if axis == len(spatial) - 1 else torch.fft.fftfreq
         kept = kept[..., None] * ((fft(size) * size).abs().round() < modes)
     return kept[..., None]
-
-
-@pytest.mark.parametrize("spatial", SIZES)
-@pytest.mark.parametrize("modes", [1, 2, 3, 99])
-def test_coefficients_are_those_of_torch(spatial: tuple[int, ...], modes: int) -> None:
-    x = _images(spatial)
-    axes = tuple(range(1, 1 + len(spatial)))
-    expected = torch.fft.rfftn(x, dim=axes, norm="ortho")
-    for axis, size in zip(axes, spatial, strict=True):
-        kept = frequencies(size, modes, half=axis == axes[-1])
-        expected = expected.index_select(axis, torch.tensor([k % size for k in kept]))
-    real, imaginary = dft(x, modes).unbind(1)
-    torch.testing.assert_close(torch.complex(real, imaginary), expected, rtol=1e-5, atol=1e-5)
-
-
-@pytest.mark.parametrize("spatial", SIZES)
-@pytest.mark.parametrize("modes", [1, 2, 3, 99])
-def test_the_inverse_puts_the_kept_frequencies_back(spatial: tuple[int, ...], modes: int) -> None:
-    x = _images(spatial)
-    axes = tuple(range(1, 1 + len(spatial)))
-    spectrum = torch.fft.rfftn(x, dim=axes, norm="ortho")
-    expected = torch.fft.irfftn(spectrum * _low(spectrum, spatial, modes), s=spatial, dim=axes, norm="ortho")
-    out = inverse_dft(dft(x, modes), spatial, modes)
-    torch.testing.assert_close(out, expected, rtol=1e-5, atol=1e-5)
-    if modes == 99:
-        torch.testing.assert_close(out, x, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("spatial", [(7,), (8,), (5, 6), (6, 4), (4, 3, 5)])
@@ -81,5 +48,4 @@ def test_the_filter_is_a_product_in_the_fourier_domain(
         out = torch.fft.irfftn(filtered, s=spatial, dim=axes, norm="ortho")
         return x + out[..., :width].movedim(-1, 1)
 
-    x = _images(spatial, width).movedim(-1, 1)
-    assert_same(module, reference, x, tolerance=1e-4)
+    assert_same(module, reference, torch.randn(2, width, *spatial))
