@@ -8,14 +8,15 @@ from pathlib import Path
 
 from search_space import UserError
 
-FORMATS = ("digits", "idx", "cifar10", "cifar100", "image_folder", "npz", "parquet")
+BUILT_IN = ("digits", "moving_shapes")
+FORMATS = (*BUILT_IN, "idx", "cifar10", "cifar100", "fsdd", "image_folder", "npz", "parquet")
 
 
 @dataclass(frozen=True)
 class DataConfig:
     """Which data, and how they are split. Raises UserError for a value that cannot be meant.
 
-    `path` is absolute, or relative to the experiment file's folder, or else to $SNUGNET_DATA; digits takes none.
+    `path` is absolute, or relative to the experiment file's folder, or else to $SNUGNET_DATA; built-in data take none.
     `search_fraction` of every class of the training rows chooses among architectures. `report_fraction` applies only
     to a source without a test set of its own. `train_size` keeps that many training rows and leaves the other splits
     alone: a smaller size is always a subset of a larger one. `image_size` resizes an image folder to squares, in
@@ -33,9 +34,11 @@ class DataConfig:
     def __post_init__(self) -> None:
         if self.format not in FORMATS:
             raise UserError(f"data.format={self.format!r} is unknown; accepted: {', '.join(FORMATS)}")
-        if self.format == "digits" and self.path is not None:
-            raise UserError(f"data.path={self.path!r} is not used by format digits, which is built in; remove it")
-        if self.format != "digits" and not (isinstance(self.path, str) and self.path):
+        if self.format in BUILT_IN and self.path is not None:
+            raise UserError(
+                f"data.path={self.path!r} is not used by format {self.format}, which is built in; remove it"
+            )
+        if self.format not in BUILT_IN and not (isinstance(self.path, str) and self.path):
             raise UserError(
                 f"data.path={self.path!r} is missing; format {self.format} reads a file or folder, so name it"
             )

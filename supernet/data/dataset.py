@@ -16,17 +16,21 @@ from search_space import UserError
 from supernet.data.cifar import read_cifar10, read_cifar100
 from supernet.data.config import DataConfig, find_path
 from supernet.data.digits import read_digits
+from supernet.data.fsdd import read_fsdd
 from supernet.data.idx import read_idx
 from supernet.data.image_folder import read_image_folder
+from supernet.data.moving_shapes import read_moving_shapes
 from supernet.data.npz import read_npz
 from supernet.data.parquet import read_parquet
 from supernet.data.source import Rows, Source, digest
 from supernet.data.stratified import Partition, stratified
 
+BUILT_IN_READERS: dict[str, Callable[[], Source]] = {"digits": read_digits, "moving_shapes": read_moving_shapes}
 READERS: dict[str, Callable[[Path], Source]] = {
     "idx": read_idx,
     "cifar10": read_cifar10,
     "cifar100": read_cifar100,
+    "fsdd": read_fsdd,
     "npz": read_npz,
     "parquet": read_parquet,
 }
@@ -148,7 +152,7 @@ def _take(rows: Rows, numbers: NDArray[np.int64]) -> Rows:
 
 def _source(config: DataConfig, base: Path | None) -> Source:
     if config.path is None:
-        return read_digits()
+        return BUILT_IN_READERS[config.format]()
     path = find_path(config.path, base)
     if config.format == "image_folder":
         return read_image_folder(path, config.image_size)

@@ -17,11 +17,12 @@ from supernet.data.config import find_path
     [
         (
             {"format": "mnist"},
-            "'mnist' is unknown; accepted: digits, idx, cifar10, cifar100, image_folder, npz, parquet",
+            "'mnist' is unknown; accepted: digits, moving_shapes, idx, cifar10, cifar100, fsdd, image_folder",
         ),
         ({"format": "idx"}, "data.path=None is missing"),
         ({"format": "idx", "path": ""}, "data.path='' is missing"),
         ({"format": "digits", "path": "x"}, "remove it"),
+        ({"format": "moving_shapes", "path": "x"}, "not used by format moving_shapes"),
         ({"format": "npz", "path": "x", "image_size": 8}, "image_size is only for image_folder"),
         ({"format": "image_folder", "path": "x", "image_size": 0}, "data.image_size=0 must be a whole number"),
         ({"format": "digits", "seed": -1}, "data.seed=-1 must be a whole number of at least 0"),
