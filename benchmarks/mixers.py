@@ -1,9 +1,9 @@
 """Every mixer under one recipe: a small network of only that mixer, trained on a part of Fashion-MNIST.
 
-The network: patches of 2 x 2, two blocks of width 32 on 14 x 14 positions, two of width 64 on 7 x 7, an MLP of expansion
-2 in each block, layer norm. Every mixer has its default options. AdamW, batch 128, the same learning rate, schedule, rows
-and order for all; accuracy on held-out rows (the search split), mean over seeds. An interrupted benchmark continues where
-it stopped.
+The network: patches of 2 x 2, two blocks of width 32 on 14 x 14 positions, two of width 64 on 7 x 7, an MLP of
+expansion 2 in each block, layer norm. Every mixer has its default options. AdamW, batch 128, the same learning rate,
+schedule, rows and order for all; accuracy on held-out rows (the search split), mean over seeds. An interrupted
+benchmark continues where it stopped.
 
     SNUGNET_DATA=/path/to/data python -m benchmarks.mixers --out mixers
     SNUGNET_DATA=/path/to/data python -m benchmarks.mixers --only depthwise pooling --seeds 1

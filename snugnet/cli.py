@@ -160,8 +160,21 @@ def report(run: RunFolder, json: Json = False) -> None:
 
 
 @app.command()
-def catalogue(json: Json = False) -> None:
-    """The components that exist, with their sources."""
+def catalogue(
+    component: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(
+            "--component", metavar="PATH", help="Also this one from outside: package.module or package.Class."
+        ),
+    ] = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print the page of the documentation.")] = False,
+    json: Json = False,
+) -> None:
+    """The components that exist: what they compute, when to use them, what they cost, where they come from."""
     from snugnet.commands.catalogue import catalogue as command
 
-    show(command(), json)
+    result = command(component or ())
+    if markdown:
+        typer.echo(result.markdown(), nl=False)
+    else:
+        show(result, json)

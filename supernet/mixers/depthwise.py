@@ -12,6 +12,8 @@ from supernet.ops.convolution import depthwise
 class Depthwise(nn.Module):
     """A k x k convolution of every channel on its own.
 
+    Use: first: the cheapest mixer that sees a neighbourhood, on every device.
+
     Source: Liu et al., "A ConvNet for the 2020s" (ConvNeXt), CVPR 2022, section 2.5.
     """
 

@@ -27,6 +27,8 @@ class GnConv(nn.Module):
     reads the rows of the levels that it lacks as its start; the row counts agree because the levels below k together
     are as large as level k. Where 2^(order-1) does not divide the width a few rows stay unread.
 
+    Use: where products of features help, at about three times the cost of a depthwise convolution.
+
     Source: Rao et al., "HorNet: Efficient High-Order Spatial Interactions with Recursive Gated Convolutions", NeurIPS
     2022, section 3.1.
     """

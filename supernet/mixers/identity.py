@@ -10,6 +10,8 @@ from torch import Tensor, nn
 class Identity(nn.Module):
     """The input unchanged: positions exchange nothing, and the block's FFN is all that is left of it.
 
+    Use: in late blocks that need no more mixing, and as the floor that other mixers are compared with.
+
     Source: Yu et al., "MetaFormer Baselines for Vision" (IdentityFormer), TPAMI 2024, section on IdentityFormer.
     """
 

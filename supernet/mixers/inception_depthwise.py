@@ -24,6 +24,8 @@ class InceptionDepthwise(nn.Module):
     runs; here they are interleaved, so that a channel stays in its branch when the width changes. Where 8 does not
     divide the width, the last filter of some branches has no channel.
 
+    Use: where depthwise convolutions with large kernels are slow: bands reach as far for less.
+
     Source: Yu et al., "InceptionNeXt: When Inception Meets ConvNeXt", CVPR 2024, section 3.2.
     """
 
