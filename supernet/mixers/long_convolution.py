@@ -23,16 +23,16 @@ class LongConvolution(nn.Module):
     3 x 2^(num_scales - 1) - 1 positions to every side, and its parameters grow with the logarithm of its reach. They do
     not depend on the size of the image. With one scale it is an ordinary convolution of kernel size 5.
 
-    The kernel covers all axes at once and both sides, where the paper flattens an image into a sequence. The
-    sub-kernels are summed as in one mode of the public code; the equation puts them end to end. In place of the
-    paper's norm Z of the first kernel they start at a variance of one over their number of values. Computed through
-    the Fourier transform, in float32 at least.
+    The paper defines the kernel for sequences and puts the sub-kernels end to end; here it covers all axes at once and
+    both sides, and the sub-kernels are summed, as in one mode of the public code. In place of the paper's norm Z of the
+    first kernel they start at a variance of one over their number of values. Computed through the Fourier transform, in
+    float32 at least.
 
     Use: for a global field of view with few parameters and no attention, also on long sequences.
 
     Source: Li et al., "What Makes Convolutional Models Great on Long Sequence Modeling?" (SGConv), ICLR 2023, equation
-    1; after Fu et al., "Simple Hardware-Efficient Long Convolutions for Sequence Modeling", ICML 2023, whose smoothness
-    comes from squashing small values.
+    1. Fu et al., "Simple Hardware-Efficient Long Convolutions for Sequence Modeling", ICML 2023, learn every value of
+    the kernel instead and set the small ones to zero.
     """
 
     choices: ClassVar[dict[str, tuple[int, ...]]] = {"num_scales": (1, 2, 3, 4, 5, 6, 8, 10)}

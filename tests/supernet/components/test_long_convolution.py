@@ -25,7 +25,8 @@ def _kernel(sub_kernels: Tensor, spatial: tuple[int, ...]) -> Tensor:
                 share = 0.5 ** (scale * ndim)
                 for o, k in zip(offset, knot, strict=True):
                     share *= max(0.0, 1 - abs(o / 2**scale - k))
-                weight = weight + share * sub_kernel[(slice(None), *(k + 2 for k in knot))]
+                if share:
+                    weight = weight + share * sub_kernel[(slice(None), *(k + 2 for k in knot))]
         rows.append(weight)
     return torch.stack(rows).view(*(2 * size - 1 for size in spatial), -1)
 
