@@ -25,7 +25,7 @@ class AttentiveConvolution(nn.Module):
 
     The published code averages runs of positions in row-major order, as many as there are taps. Regions of a grid do
     the same in 1, 2 and 3 dimensions, and a fixed number of them keeps its meaning when the kernel grows. The code
-    starts with kernels near 0; here they start near the identity, since no small initial scale waits outside.
+    starts with kernels near 0; here they start near the identity, so that the output begins at the scale of the input.
 
     Use: to adapt small kernels to the image as a whole, where attention is too slow.
 
