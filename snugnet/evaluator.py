@@ -17,6 +17,7 @@ from supernet.cost import cost
 from supernet.data import Split, in_order
 from supernet.device import Device, this_device
 from supernet.evaluation import Quality, evaluate, recalibrate
+from supernet.folding import fold, foldable
 from supernet.foreign import load_components
 from supernet.latency import LatencyMeter
 from supernet.network import Network, Task
@@ -94,9 +95,10 @@ def device_for(settings: LatencySettings, task: Task) -> Device:
 
 
 def inherited(supernet: Supernet, architecture: Architecture, calibration: Split) -> Network:
-    """The subnet with the supernet's weights, its batch norms calibrated on training rows, ready for evaluation."""
+    """The subnet with the supernet's weights as it is deployed: batch norms calibrated on training rows, folded."""
     network = supernet.extract(architecture)
     recalibrate(network, in_order(calibration.leading(CALIBRATION_ROWS), BATCH_SIZE))
+    fold(network, foldable(network))
     return network.eval()
 
 

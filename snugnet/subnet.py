@@ -10,6 +10,7 @@ from typing import Any
 from search_space import Architecture, UserError
 from supernet.checkpoint import load_tensors
 from supernet.evaluation import load_state
+from supernet.folding import fold
 from supernet.network import Network, Task
 
 CARD, WEIGHTS, ONNX = "card.json", "model.safetensors", "model.onnx"
@@ -38,6 +39,7 @@ def load_subnet(folder: Path | str) -> Network:
     folder = Path(folder)
     card = read_card(folder)
     network = Network(Architecture.from_dict(card["architecture"]), read_task(card, folder))
+    fold(network, card.get("folded", []))
     check_file(folder, WEIGHTS, card)
     tensors, _ = load_tensors(folder / WEIGHTS)
     load_state(network, tensors, folder / WEIGHTS)

@@ -24,8 +24,9 @@ from supernet.checkpoint import save_tensors, write_atomically
 from supernet.cost import cost
 from supernet.data import Split, read_report_split
 from supernet.export import export_onnx
+from supernet.folding import foldable
 from supernet.latency import Latency, LatencyMeter
-from supernet.network import Network
+from supernet.network import Network, skeleton
 
 COVERAGE = 0.9
 """Nominal coverage of the intervals of predictions."""
@@ -55,6 +56,8 @@ class Extracted:
             lines.append(f"{name:<18}{_interval(found)}{_interval(guess) if guess else ''}".rstrip())
         if "accuracy" not in predicted:
             lines.append(f"no predictions from {predicted['trials']} trials; they begin at {FEWEST_ROWS}")
+        if self.card["folded"]:
+            lines.append(f"folded: {', '.join(self.card['folded'])}")
         if not latency["stable"]:
             lines.append(f"latency NOT STABLE: {latency['reason']}")
         lines.append(f"{self.folder}: {WEIGHTS}, {ONNX}, {CARD}")
@@ -151,6 +154,7 @@ def _card(
         "id": choice.architecture.id,
         "architecture": choice.architecture.to_dict(),
         "task": {"input_shape": list(run.task.input_shape), "num_classes": run.task.num_classes},
+        "folded": foldable(skeleton(choice.architecture, run.task)),
         "predicted": predicted,
         "measured": {
             "search_accuracy": _share(choice.row["accuracy"], len(data.search)),
