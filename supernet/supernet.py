@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from search_space import Architecture, Scalar, SearchSpace
 from supernet.network import Network, Task, skeleton
@@ -17,6 +17,9 @@ from supernet.slicing import centred_axes, cut
 
 SKELETONS = 512
 """How many meta-device networks are kept; one takes about 5 ms to build."""
+
+VIEWS = 2**14
+"""How many views of shared weights are kept; making one takes several times as long as finding it."""
 
 _CHOSEN = re.compile(r"^(stem|stages\.\d+\.downsample|stages\.\d+\.blocks\.\d+\.(?:mixer|gate|ffn))\.")
 
@@ -29,6 +32,16 @@ class Part:
     shared: str
     shape: torch.Size
     centred: tuple[int, ...]
+
+
+Slot = tuple[dict[str, Any], str]
+"""Where a network keeps one parameter: a module's parameters, and its name among them."""
+
+
+def _fill(slots: Iterable[Slot], values: Iterable[Tensor | None]) -> None:
+    """What `torch.func.functional_call` does, without looking for the modules each time."""
+    for (parameters, key), value in zip(slots, values, strict=True):
+        parameters[key] = value
 
 
 class Supernet(nn.Module):
@@ -48,7 +61,8 @@ class Supernet(nn.Module):
             skeleton(
                 architecture, task
             )  # a component that needs more width refuses here, not in the middle of a search
-        self._skeletons: OrderedDict[Architecture, tuple[Network, list[Part]]] = OrderedDict()
+        self._skeletons: OrderedDict[str, tuple[Network, list[Part], list[Slot]]] = OrderedDict()
+        self._views: dict[tuple[str, torch.Size], Tensor] = {}
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             for architecture in space.covering():
@@ -65,19 +79,27 @@ class Supernet(nn.Module):
 
     def skeleton(self, architecture: Architecture) -> tuple[Network, list[Part]]:
         """The architecture's network on the meta device (no values) and where each of its parameters lies. Cached."""
-        if architecture in self._skeletons:
-            self._skeletons.move_to_end(architecture)
-            return self._skeletons[architecture]
+        return self._known(architecture)[:2]
+
+    def _known(self, architecture: Architecture) -> tuple[Network, list[Part], list[Slot]]:
+        known = self._skeletons.get(architecture.id)  # hashing the architecture itself takes a thousand times longer
+        if known is not None:
+            self._skeletons.move_to_end(architecture.id)
+            return known
         network = skeleton(architecture, self.task)
         centred, chosen = centred_axes(network), architecture.flat()
         parts = [
             Part(name, shared_name(name, chosen), parameter.shape, centred.get(name, ()))
             for name, parameter in network.named_parameters()
         ]
-        self._skeletons[architecture] = (network, parts)
+        slots = []
+        for part in parts:
+            module, _, key = part.name.rpartition(".")
+            slots.append((network.get_submodule(module)._parameters, key))
+        self._skeletons[architecture.id] = (network, parts, slots)
         if len(self._skeletons) > SKELETONS:
             self._skeletons.popitem(last=False)
-        return network, parts
+        return network, parts, slots
 
     def weights_for(self, architecture: Architecture) -> dict[str, Tensor]:
         """The architecture's parameters, cut from the shared ones; contiguous; gradients flow to the shared ones.
@@ -85,28 +107,48 @@ class Supernet(nn.Module):
         Contiguous, because some kernels give another last bit for strided weights.
         """
         _, parts = self.skeleton(architecture)
-        return {p.name: cut(self.weights[p.shared], p.shape, p.centred).contiguous() for p in parts}
+        if torch.is_grad_enabled():
+            return {p.name: cut(self.weights[p.shared], p.shape, p.centred).contiguous() for p in parts}
+        return {p.name: self._view(p).contiguous() for p in parts}
 
     def leaves_for(self, architecture: Architecture) -> dict[str, Tensor]:
         """The same values as autograd leaves, for training: no gradient is ever written at the shared size.
 
-        A backward pass leaves the gradients on these; `GradientBuffer.add` puts them in their place.
+        A backward pass leaves the gradients on these; `SubnetAdamW.accumulate` puts them in their place.
         """
         _, parts = self.skeleton(architecture)
-        return {
-            p.name: cut(self.weights[p.shared].detach(), p.shape, p.centred).contiguous().requires_grad_()
-            for p in parts
-        }
+        return {p.name: self._view(p).detach().contiguous().requires_grad_() for p in parts}
+
+    def _view(self, part: Part) -> Tensor:
+        """The part of the shared weight, outside autograd. Cached."""
+        key = (part.shared, part.shape)
+        view = self._views.get(key)
+        if view is None:
+            if len(self._views) >= VIEWS:
+                self._views.clear()
+            view = self._views[key] = cut(self.weights[part.shared].detach(), part.shape, part.centred)
+        return view
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Weights that move to another device or dtype leave their views behind."""
+        self._views.clear()
+        return super()._apply(fn, recurse)
 
     def forward(self, x: Tensor, architecture: Architecture, weights: dict[str, Tensor] | None = None) -> Tensor:
         """Logits of one subnet: (batch, channels, *spatial) -> (batch, num_classes).
 
         `weights` are `weights_for(architecture)` unless given.
         """
-        network, _ = self.skeleton(architecture)
+        network, parts, slots = self._known(architecture)
         if network.training != self.training:
             network.train(self.training)
-        return functional_call(network, weights or self.weights_for(architecture), (x,))
+        given = self.weights_for(architecture) if weights is None else weights
+        empty = [parameters[key] for parameters, key in slots]
+        try:
+            _fill(slots, (given[part.name] for part in parts))
+            return network(x)
+        finally:
+            _fill(slots, empty)
 
     @torch.no_grad()
     def extract(self, architecture: Architecture) -> Network:

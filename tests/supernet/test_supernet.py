@@ -159,3 +159,29 @@ def test_cut_takes_the_centre_or_the_leading_entries() -> None:
     for size in range(1, 7):
         inner, outer = cut(tensor[0], (size,), (0,)), cut(tensor[0], (size + 1,), (0,))
         assert set(inner.tolist()) < set(outer.tolist())
+
+
+def test_weights_may_be_looked_at_before_they_are_trained_and_moved_after() -> None:
+    """Views of the shared weights are kept; none may be an inference tensor or outlive the weights it shows."""
+    space = every_component(mixer="depthwise", gate="none", stem="patch")
+    supernet, architecture = Supernet(space, TASKS["2-D"]), space.smallest()
+    x = torch.randn(2, *TASKS["2-D"].input_shape)
+    with torch.inference_mode():
+        before = supernet(x, architecture).clone()
+    leaves = supernet.leaves_for(architecture)
+    supernet(x, architecture, leaves).sum().backward()
+    assert all(leaf.grad is not None for leaf in leaves.values())
+    supernet.double()
+    with torch.no_grad():
+        after = supernet(x.double(), architecture)
+        assert all(weight.dtype == torch.float64 for weight in supernet.weights_for(architecture).values())
+    torch.testing.assert_close(after.float(), before, rtol=1e-4, atol=1e-4)
+
+
+def test_a_skeleton_is_empty_after_every_call_even_one_that_failed() -> None:
+    space = every_component(mixer="depthwise", gate="none", stem="patch")
+    supernet, architecture = Supernet(space, TASKS["2-D"]), space.largest()
+    with pytest.raises((RuntimeError, KeyError)):
+        supernet(torch.randn(2, 3), architecture)
+    supernet(torch.randn(2, *TASKS["2-D"].input_shape), architecture)
+    assert all(parameter.is_meta for parameter in supernet.skeleton(architecture)[0].parameters())
