@@ -23,15 +23,15 @@ class LargeKernel(nn.Module):
     have 3 where K has room. That is what the authors' code has for K = 7, 9, 11 and 13; for 15 and 17 it leaves out
     one of these dilations, which would make a branch come and go as K grows, and it has no larger K. Their batch norms,
     whose statistics would mix those of all subnets, are a learned factor for each channel and branch instead: linear
-    addition with scales, as in the second source. The kernels are summed before the convolution, so that the small ones
-    cost next to nothing, and `fold` keeps only the sum.
+    addition with scales, as in the third source. The kernels are summed before the convolution, so that the small ones
+    cost next to nothing, and `fold` keeps only the sum. Taps beyond the image are left out.
 
-    Use: a wide view in one layer at the price of a convolution; K up to twice the image is worth trying.
+    Use: a wide view in a single layer that deploys as one convolution.
 
     Source: Ding et al., "UniRepLKNet: A Universal Perception Large-Kernel ConvNet for Audio, Video, Point Cloud,
-    Time-Series and Image Recognition", CVPR 2024, section 3.1 (Dilated Reparam Block); kernels up to 31: Ding et al.,
+    Time-Series and Image Recognition", CVPR 2024, section on the Dilated Reparam Block; kernels up to 31: Ding et al.,
     "Scaling Up Your Kernels to 31x31", CVPR 2022; scales in place of norms: Ding et al., "Re-parameterizing Your
-    Optimizers rather than Architectures", ICLR 2023, section 3.1.
+    Optimizers rather than Architectures", ICLR 2023 (constant-scale linear addition; the scales are learned here).
     """
 
     choices: ClassVar[dict[str, tuple[int, ...]]] = {"kernel_size": (7, 9, 11, 13, 15, 17, 21, 25, 31)}
