@@ -70,4 +70,4 @@ def _distances(sizes: Sequence[int], like: Tensor) -> Tensor:
 
 def _unit(x: Tensor) -> Tensor:
     """Vectors of the last axis at length 1; a reciprocal square root is cheaper than the division in `F.normalize`."""
-    return x * (x.square().sum(dim=-1, keepdim=True) + 1e-12).rsqrt()
+    return x * x.square().sum(dim=-1, keepdim=True).clamp(min=1e-12).rsqrt()
