@@ -23,6 +23,12 @@ RunFolder = Annotated[Path, typer.Argument(metavar="DIR", help="A run folder, ma
 ExperimentFile = Annotated[Path, typer.Argument(metavar="EXPERIMENT.toml", help="The experiment file.")]
 
 
+Components = Annotated[
+    Optional[list[str]],  # noqa: UP045
+    typer.Option("--component", metavar="PATH", help="A component from outside: package.module or package.Class."),
+]
+
+
 class Backend(StrEnum):
     """What runs a network."""
 
@@ -105,12 +111,21 @@ def measure(
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
     batch_size: Annotated[int, typer.Option(min=1, help="Inputs at once.")] = 1,
     seconds: Annotated[float, typer.Option(min=0.1, help="Longest time to spend.")] = 10.0,
+    component: Components = None,
     json: Json = False,
 ) -> None:
     """Latency of a subnet on this device, with its interval."""
     from snugnet.commands.measure import measure as command
 
-    show(command(subnet, backend=backend.value, threads=threads, batch_size=batch_size, seconds=seconds), json)
+    result = command(
+        subnet,
+        backend=backend.value,
+        threads=threads,
+        batch_size=batch_size,
+        seconds=seconds,
+        components=component or (),
+    )
+    show(result, json)
 
 
 @study.command("run")
@@ -161,12 +176,7 @@ def report(run: RunFolder, json: Json = False) -> None:
 
 @app.command()
 def catalogue(
-    component: Annotated[
-        Optional[list[str]],  # noqa: UP045
-        typer.Option(
-            "--component", metavar="PATH", help="Also this one from outside: package.module or package.Class."
-        ),
-    ] = None,
+    component: Components = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the page of the documentation.")] = False,
     json: Json = False,
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from search_space import Architecture, UserError
 from supernet.checkpoint import load_tensors
 from supernet.evaluation import load_state
 from supernet.folding import fold
+from supernet.foreign import load_components
 from supernet.network import Network, Task
 
 CARD, WEIGHTS, ONNX = "card.json", "model.safetensors", "model.onnx"
@@ -30,14 +32,22 @@ def read_card(folder: Path) -> dict[str, Any]:
     return card
 
 
-def load_subnet(folder: Path | str) -> Network:
+def load_subnet(folder: Path | str, components: Sequence[str] = ()) -> Network:
     """The subnet as a PyTorch module in evaluation mode: (batch, channels, *spatial) -> logits (batch, num_classes).
 
-    Inputs are normalised with the mean and standard deviation that the card names under `data`. Raises UserError where
-    the folder is not a whole subnet.
+    Inputs are normalised with the mean and standard deviation that the card names under `data`. A subnet made with
+    components from outside snugnet needs their code: the folder only names it, and it is imported when `components`
+    names it too. Raises UserError where the folder is not a whole subnet.
     """
     folder = Path(folder)
     card = read_card(folder)
+    needed = [str(path) for path in card.get("components", [])]
+    if set(needed) - set(components):
+        raise UserError(
+            f"{folder} needs code from outside snugnet, {', '.join(needed)}; if you trust it, name it: "
+            f"components={needed} in Python, --component on the command line; {ONNX} needs none of it"
+        )
+    load_components(components)
     network = Network(Architecture.from_dict(card["architecture"]), read_task(card, folder))
     fold(network, card.get("folded", []))
     check_file(folder, WEIGHTS, card)

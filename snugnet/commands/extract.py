@@ -155,6 +155,7 @@ def _card(
         "architecture": choice.architecture.to_dict(),
         "task": {"input_shape": list(run.task.input_shape), "num_classes": run.task.num_classes},
         "folded": foldable(skeleton(choice.architecture, run.task)),
+        "components": _from_outside(run, choice.architecture),
         "predicted": predicted,
         "measured": {
             "search_accuracy": _share(choice.row["accuracy"], len(data.search)),
@@ -175,6 +176,12 @@ def _card(
         "parent": {"experiment": experiment.name, "supernet": run.supernet_hash},
         "versions": {name: version(name) for name in ("snugnet", "torch", "onnx", "onnxruntime", "safetensors")},
     }
+
+
+def _from_outside(run: Run, architecture: Architecture) -> list[str]:
+    """The components of the subnet that do not come with snugnet."""
+    names = set(architecture.flat().values())
+    return [path for path in run.experiment.components if path.rpartition(".")[2] in names]
 
 
 def _share(accuracy: float, rows: int) -> dict[str, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -42,16 +43,23 @@ class Measured:
 
 
 def measure(
-    subnet: Path, *, backend: str = "eager", threads: int = 1, batch_size: int = 1, seconds: float = 10.0
+    subnet: Path,
+    *,
+    backend: str = "eager",
+    threads: int = 1,
+    batch_size: int = 1,
+    seconds: float = 10.0,
+    components: Sequence[str] = (),
 ) -> Measured:
     """Time a subnet for at most about `seconds`, under the card's calibration where the device is the card's.
 
-    Raises UserError where the folder is not a whole subnet.
+    `components` from outside snugnet are imported as in `load_subnet`. Raises UserError where the folder is not a whole
+    subnet.
     """
     folder = Path(subnet)
     card = read_card(folder)
     device = this_device(read_task(card, folder).input_shape, threads=threads, batch_size=batch_size, backend=backend)
-    model = check_file(folder, ONNX, card) if backend == "onnxruntime" else load_subnet(folder)
+    model = check_file(folder, ONNX, card) if backend == "onnxruntime" else load_subnet(folder, components)
     known = card["measured"]["latency_ms"]["reference_ms"] if card["device"] == json.loads(device.to_json()) else None
     meter = LatencyMeter(device, relative_width=0.03, max_seconds=seconds, reference_ms=known)
     return Measured(folder, str(card["id"]), meter(model), device)
