@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import re
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,11 @@ import torch
 
 from search_space import read_space
 from snugnet.cli import app
+from supernet import registry
+from supernet.foreign import load_components
+from supernet.network import Task
 from supernet.registry import catalogue, discover
+from supernet.supernet import Supernet
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -41,6 +46,21 @@ def test_the_example_of_a_mixer_is_a_component(tmp_path: Path, monkeypatch: pyte
         "stages": [{"width": 8, "depth": 2}],
     }
     assert read_space(table, {**catalogue(), "mixer": mixers}).size == 4
+
+
+def test_the_example_of_a_module_of_torch_works() -> None:
+    tables = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / "adding_a_mixer.md").read_text(), re.DOTALL)
+    (declared,) = (tomllib.loads(t)["search_space"] for t in tables if "torch.nn" in t)
+    try:
+        load_components(declared["components"])
+        stages = [{"width": 8, "depth": [1, 2]}]
+        space = read_space({"stem": "patch", "ffn": "mlp", "stages": stages, **declared}, catalogue())
+        assert space.size == 4 + 4**2
+        supernet, x = Supernet(space, Task((1, 6, 6), 3)).eval(), torch.randn(2, 1, 6, 6)
+        for architecture in space.covering():
+            assert torch.equal(supernet(x, architecture), supernet.extract(architecture)(x))
+    finally:
+        registry._registry.cache_clear()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
