@@ -31,7 +31,7 @@ def by_fft(x: Tensor, kernel: Tensor) -> Tensor:
     """The same, for long axes."""
     spatial = x.shape[1:-1]
     reaches = [taps // 2 for taps in kernel.shape[:-1]]
-    periods = [_smooth(size + reach) for size, reach in zip(spatial, reaches, strict=True)]
+    periods = [_power_of_two(size + reach) for size, reach in zip(spatial, reaches, strict=True)]
     axes = list(range(1, len(spatial) + 1))
     product = torch.fft.rfftn(x, periods, axes) * torch.fft.rfftn(kernel, periods, [axis - 1 for axis in axes])
     out = torch.fft.irfftn(product, periods, axes)
@@ -40,10 +40,6 @@ def by_fft(x: Tensor, kernel: Tensor) -> Tensor:
     return out
 
 
-def _smooth(size: int) -> int:
-    """The next size whose prime factors are 2, 3 and 5: fast for every FFT."""
-    rest = size
-    for factor in (2, 3, 5):
-        while rest % factor == 0:
-            rest //= factor
-    return size if rest == 1 else _smooth(size + 1)
+def _power_of_two(size: int) -> int:
+    """The next one. Other sizes cost torch little more, but lose digits in ONNX Runtime."""
+    return 1 << (size - 1).bit_length()
