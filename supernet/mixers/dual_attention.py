@@ -23,14 +23,14 @@ class DualAttention(nn.Module):
     A channel is a token whose features are its values at all positions: each becomes a mean of its group, weighted by
     similarity. Channel i belongs to group i // `group_size` at every width, so the last group may be smaller.
 
-    Both attentions use the cosine with a learned scale instead of the scaled product, because a sum over all positions
-    would grow with the image. Window attention is that of `window_attention`, whose position bias stands in for the
-    paper's convolutional position encoding.
+    Products of two channels are means over positions times a learned scale, where the paper has sums over positions
+    divided by a constant, so that the size of the image does not sharpen the softmax. Window attention is that of
+    `window_attention`, whose position bias stands in for the paper's convolutional position encoding.
 
     Use: where context of the whole image should come at a cost that grows only with its positions.
 
-    Source: Ding et al., "DaViT: Dual Attention Vision Transformers", ECCV 2022, section 3, equations 2 and 3; El-Nouby
-    et al., "XCiT: Cross-Covariance Image Transformers", NeurIPS 2021, section 3.2 (cosine between channels).
+    Source: Ding et al., "DaViT: Dual Attention Vision Transformers", ECCV 2022, section 3, equations 2 and 3; Liu et
+    al., "Swin Transformer V2", CVPR 2022, equations 2 to 4 (window attention).
     """
 
     choices: ClassVar[dict[str, tuple[int, ...]]] = {

@@ -35,7 +35,8 @@ class InceptionMixer(nn.Module):
     The paper's channels lie in contiguous runs; here they are interleaved, so that a channel stays in its path when the
     width changes. Where 8 does not divide the width, the channels that lack count as 0. High frequencies keep their
     number of channels as in the paper's equations; its public code doubles it, and has the GELU. The attention is the
-    one of `attention`: heads of 16 channels, as many as the low frequencies fill.
+    one of `attention`: heads of 16 channels, as many as the low frequencies fill. The high-frequency paths have the
+    weights of the smallest `low_ratio`, of which a higher one leaves a part unread.
 
     Use: where edges and textures matter as much as context; a rising `low_ratio` from early to late stages.
 
