@@ -9,11 +9,11 @@ from supernet.ops.precision import promoted, without_autocast
 
 __all__ = ["fft_convolution"]
 
-LONGEST = 64
-"""Positions per axis up to which the products with Fourier matrices are faster.
+LONGEST = {1: 32, 2: 128, 3: 128}
+"""Number of axes -> positions per axis up to which the products with Fourier matrices are faster.
 
-Forward and backward on one CPU thread, for kernels that reach over the whole image: at 7 x 7, 14 x 14 and 28 x 28
-positions they take 0.4 of the time of `torch.fft`, at 56 x 56 0.5, on lines of 64 positions 0.9 and of 256 1.8.
+Forward and backward on one CPU thread, for kernels that reach over the whole image: at 14 x 14 positions
+they take 0.5 of the time of `torch.fft`, at 56 x 56 0.5, at 80 x 80 0.3, at 128 x 128 1.0; on lines of 64 positions 1.3, of 256 1.9.
 """
 
 
@@ -27,6 +27,6 @@ def fft_convolution(x: Tensor, kernel: Tensor) -> Tensor:
     for axis, size in enumerate(spatial):
         unused = max(0, kernel.shape[axis] // 2 - size + 1)
         kernel = kernel.narrow(axis, unused, kernel.shape[axis] - 2 * unused)
-    convolve = by_matrices if max(spatial) <= LONGEST else by_fft
+    convolve = by_matrices if max(spatial) <= LONGEST[len(spatial)] else by_fft
     with without_autocast(x):
         return convolve(promoted(x), promoted(kernel)).to(x.dtype)

@@ -32,12 +32,13 @@ def by_fft(x: Tensor, kernel: Tensor) -> Tensor:
     spatial = x.shape[1:-1]
     reaches = [taps // 2 for taps in kernel.shape[:-1]]
     periods = [_power_of_two(size + reach) for size, reach in zip(spatial, reaches, strict=True)]
-    axes = list(range(1, len(spatial) + 1))
-    product = torch.fft.rfftn(x, periods, axes) * torch.fft.rfftn(kernel, periods, [axis - 1 for axis in axes])
+    axes = list(range(-len(spatial), 0))
+    image, kernel = x.movedim(-1, 1), kernel.movedim(-1, 0).contiguous()
+    product = torch.fft.rfftn(image, periods, axes) * torch.fft.rfftn(kernel, periods, axes)
     out = torch.fft.irfftn(product, periods, axes)
     for axis, size, reach in zip(axes, spatial, reaches, strict=True):
         out = out.narrow(axis, reach, size)
-    return out
+    return out.movedim(1, -1)
 
 
 def _power_of_two(size: int) -> int:
