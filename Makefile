@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEMO_LATENCY_MS ?= 1
 
-.PHONY: demo test test-fast check clean
+.PHONY: demo test test-fast gpu check clean
 
 # The whole of snugnet on scikit-learn's digits: train, search, extract, study, report. It starts from nothing each time.
 demo: export OMP_NUM_THREADS = 1
@@ -27,6 +27,11 @@ test: $(READY)
 
 test-fast: $(READY)
 	$(BIN)/python -m pytest -m "not slow"
+
+# On a machine with a CUDA GPU: the tests that need one, and the figures of the kernels.
+gpu: $(READY)
+	$(BIN)/python -m pytest -m gpu
+	$(BIN)/python -m benchmarks.gpu --out benchmarks/results/gpu.parquet
 
 check: $(READY)
 	$(BIN)/ruff format --check .

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from search_space.architecture import Architecture, Block, Component, Scalar, Stage
 from search_space.space import Choose, Options, SearchSpace
@@ -31,8 +31,8 @@ class StagedSpace(SearchSpace):
 
     stem: Components
     norm: Components
-    residual: Components
     stages: tuple[StageSpace, ...]
+    residual: Components = field(default_factory=lambda: {"pre_norm": {}})
 
     def build(self, choose: Choose) -> Architecture:
         """The architecture that follows when `choose` answers every decision."""
