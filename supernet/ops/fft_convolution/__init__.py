@@ -12,8 +12,8 @@ __all__ = ["fft_convolution"]
 LONGEST = {1: 32, 2: 128, 3: 128}
 """Number of axes -> positions per axis up to which the products with Fourier matrices are faster.
 
-Forward and backward on one CPU thread, for kernels that reach over the whole image: at 14 x 14 positions
-they take 0.5 of the time of `torch.fft`, at 56 x 56 0.5, at 80 x 80 0.3, at 128 x 128 1.0; on lines of 64 positions 1.3, of 256 1.9.
+Forward and backward on one CPU thread, for kernels that reach over the whole image: at 14 x 14 and 56 x 56 positions
+they take 0.5 of the time of `torch.fft`, at 80 x 80 0.3, at 128 x 128 1.0; on lines of 64 positions 1.3, of 256 1.9.
 """
 
 
