@@ -110,7 +110,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     table = Table(options.out, SCHEMA) if options.out else None
-    rows = {(row["kind"], row["name"]): row for row in (table.rows() if table else [])}
+    rows = {(row["kind"], row["name"]): row for row in ([] if table is None else table.rows())}
     print(f"{'component':<32}{'params':>9}{'MFLOPs':>9}{'ms at 32':>10}{'64':>8}{'128':>8}{'step':>7}{'MiB':>8}")
     for entry in entries():
         if entry.kind == "residual" or (options.only and entry.name not in options.only):
@@ -118,7 +118,7 @@ def main() -> None:
         key = (entry.kind, entry.name)
         if key not in rows:
             rows[key] = measure(*key, options.pairs)
-            if table:
+            if table is not None:
                 table.append([rows[key]])
         row = rows[key]
         latencies = [row[f"latency_{width}_ms"] for width in WIDTHS]

@@ -80,14 +80,14 @@ def main() -> None:
     torch.set_num_threads(1)
     data = load_data(DataConfig(format="idx", path="fashion-mnist"))
     table = Table(options.out, SCHEMA) if options.out else None
-    rows = {(row["mixer"], row["seed"]): row for row in (table.rows() if table else [])}
+    rows = {(row["mixer"], row["seed"]): row for row in ([] if table is None else table.rows())}
     print(f"{'mixer':<22}{'accuracy':>9}{'+-':>7}{'params':>9}{'MFLOPs':>8}{'seconds':>9}")
     for mixer in options.only or catalogue()["mixer"]:
         for seed in range(options.seeds):
             if (mixer, seed) not in rows:
                 row = {"mixer": mixer, "seed": seed, **train(network_of(mixer), data, seed, options.steps)}
                 rows[mixer, seed] = row
-                if table:
+                if table is not None:
                     table.append([row])
         own = [rows[mixer, seed] for seed in range(options.seeds)]
         accuracies = [100 * row["accuracy"] for row in own]

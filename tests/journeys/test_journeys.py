@@ -19,7 +19,7 @@ from supernet.data import in_order
 from supernet.network import Network, Task
 from tests.journey import DIGITS, run_cli, trained_run
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("journeys")]  # they share one search
 
 
 def call(*arguments: str) -> dict[str, Any]:

@@ -74,18 +74,15 @@ def test_gradients_are_those_of_the_subnet_inside_the_slice_and_zero_outside(
 
 
 @pytest.mark.slow
-def test_onnx_runtime_agrees_for_every_component(task: Task, supernets: dict[Task, Supernet], tmp_path: Path) -> None:
-    supernet = supernets[task].eval()
-    for architecture in SPACE.covering():
-        network = supernet.extract(architecture)
-        path = tmp_path / "subnet.onnx"
-        export_onnx(network, task.input_shape, path)
-        x = inputs(task, batch=5)
-        (actual,) = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]).run(
-            None, {"input": x.numpy()}
-        )
-        with torch.no_grad():
-            assert np.abs(actual - network(x).numpy()).max() < 1e-4
+def test_onnx_runtime_agrees_on_whole_networks(task: Task, supernets: dict[Task, Supernet], tmp_path: Path) -> None:
+    """Components are exported one by one in components/test_onnx.py; an export takes many seconds."""
+    network = supernets[task].eval().extract(SPACE.sample(np.random.default_rng(0)))
+    path = tmp_path / "subnet.onnx"
+    export_onnx(network, task.input_shape, path)
+    x = inputs(task, batch=5)
+    (actual,) = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]).run(None, {"input": x.numpy()})
+    with torch.no_grad():
+        assert np.abs(actual - network(x).numpy()).max() < 1e-4
 
 
 def test_every_architecture_fits_inside_the_shared_weights(task: Task, supernets: dict[Task, Supernet]) -> None:
