@@ -98,6 +98,7 @@ def test_smaller_subnets_are_nested_in_larger_ones() -> None:
     space = every_component(
         stem={"patch": {"stride": 2}},
         norm="layer",
+        residual="pre_norm",
         mixer={"depthwise": {"kernel_size": [3, 5, 9]}},
         gate="squeeze_excitation",
         ffn={"mlp": {"expansion": [1, 2, 4]}},

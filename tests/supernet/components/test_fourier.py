@@ -21,6 +21,21 @@ def _low(spectrum: Tensor, spatial: tuple[int, ...], modes: int) -> Tensor:
     return kept[..., None]
 
 
+def _places(module: AdaptiveFrequency, spatial: tuple[int, ...]) -> Tensor:
+    """What the mask's first layer adds at each frequency of torch.fft.rfftn: complex (*frequencies, groups x 8)."""
+    weight = torch.complex(*module.place.unbind()).flatten(0, 1)  # (units, axes, cos and sin)
+    total = torch.zeros(())
+    for axis, size in enumerate(spatial):
+        angle = (
+            2
+            * torch.pi
+            * (torch.fft.rfftfreq if axis == len(spatial) - 1 else torch.fft.fftfreq)(size, dtype=torch.float64)
+        )
+        along = angle.cos()[:, None] * weight[:, axis, 0] + angle.sin()[:, None] * weight[:, axis, 1]
+        total = total + along.view(*(-1 if a == axis else 1 for a in range(len(spatial))), len(weight))
+    return total
+
+
 @pytest.mark.parametrize("spatial", [(7,), (8,), (5, 6), (6, 4), (4, 3, 5)])
 @pytest.mark.parametrize("modes", [2, 16])
 @pytest.mark.parametrize("width", [16, 13])
@@ -42,10 +57,13 @@ def test_the_filter_is_a_product_in_the_fourier_domain(
         missing = -width % 8
         image = torch.cat([x, x.new_zeros(len(x), missing, *spatial)], dim=1).movedim(1, -1)
         spectrum = torch.fft.rfftn(image, dim=axes, norm="ortho")
-        hidden = layer(spectrum, module.first, module.first_bias)
+        grouped = spectrum.unflatten(-1, (-1, 8))
+        power = grouped.abs().square().mean(dim=-1, keepdim=True) / 2
+        hidden = layer((grouped / power.clamp(min=1e-6).sqrt()).flatten(-2), module.first, module.first_bias)
+        hidden = hidden + _places(module, spatial)
         mask = layer(torch.complex(hidden.real.relu(), hidden.imag.relu()), module.second, module.second_bias)
         filtered = mask * spectrum * _low(spectrum, spatial, modes)
         out = torch.fft.irfftn(filtered, s=spatial, dim=axes, norm="ortho")
-        return x + out[..., :width].movedim(-1, 1)
+        return out[..., :width].movedim(-1, 1)
 
     assert_same(module, reference, torch.randn(2, width, *spatial))
