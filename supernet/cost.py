@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -23,12 +25,24 @@ class Cost:
     flops: int
 
 
+def _fourier_flops(x: Sequence[int], axes: Sequence[int], *_: object, out_shape: Sequence[int], **__: object) -> int:
+    """5/2 n log2 n of each real transform of n values, half of a complex one's (Cooley and Tukey, 1965).
+
+    `x` and `out_shape` are the shapes of input and output; the real one of them is the larger.
+    """
+    real = max(x, out_shape, key=math.prod)
+    return round(2.5 * math.prod(real) * math.log2(math.prod(real[axis] for axis in axes)))
+
+
+FOURIER = {torch.ops.aten._fft_r2c: _fourier_flops, torch.ops.aten._fft_c2r: _fourier_flops}
+
+
 @lru_cache(maxsize=4096)
 def cost(architecture: Architecture, task: Task) -> Cost:
-    """Counted by PyTorch on the meta device: convolutions, matrix products and attention; elementwise work is not."""
+    """Convolutions, matrix products, attention and Fourier transforms, on the meta device; no elementwise work."""
     network = skeleton(architecture, task)
     fold(network, foldable(network))
-    counter = FlopCounterMode(display=False)
+    counter = FlopCounterMode(display=False, custom_mapping=FOURIER)
     with torch.no_grad(), counter:
         network(torch.empty(1, *task.input_shape, device="meta"))
     return Cost(sum(p.numel() for p in network.parameters()), counter.get_total_flops())

@@ -51,6 +51,25 @@ def test_any_size_down_to_one_position_works(case: Case, batch: int) -> None:
         assert out.isfinite().all()
 
 
+def test_a_module_runs_at_other_sizes_than_before(case: Case) -> None:
+    """Nothing is remembered of the sizes seen: the second output is that of a module which only saw the second size."""
+    if case.entry.name == "batch":
+        pytest.skip("batch normalisation uses the statistics of the batch")
+    for options in (case.smallest(), case.largest()):
+        used, x = case.build(SMALL, options), case.images(SMALL, spatial=(13, 6, 3)[: case.ndim])
+        used(case.images(SMALL))
+        assert torch.equal(used(x), case.build(SMALL, options)(x))
+
+
+def test_shapes_alone_are_enough(case: Case) -> None:
+    """Costs are counted on the meta device, where there are no values to look at."""
+    for options in (case.smallest(), case.largest()):
+        expected = case.build(SMALL, options)(case.images(SMALL)).shape
+        with torch.no_grad():
+            out = case.skeleton(SMALL, options)(case.images(SMALL).to("meta"))
+        assert out.is_meta and out.shape == expected
+
+
 def test_an_image_does_not_see_the_others_in_its_batch(case: Case) -> None:
     if case.entry.name == "batch":
         pytest.skip("batch normalisation uses the statistics of the batch")
@@ -62,11 +81,7 @@ def test_parameters_only_and_each_of_them_matters(case: Case) -> None:
     for options in (case.smallest(), case.largest()):
         module = case.build(32, options)
         assert not list(module.buffers())
-        out = module(
-            case.images(
-                32,
-            )
-        )
+        out = module(case.images(32))
         if out.requires_grad:
             out.square().sum().backward()
         for name, parameter in module.named_parameters():
@@ -146,4 +161,5 @@ def test_the_memory_format_changes_nothing(case: Case) -> None:
 
 def test_the_docstring_names_a_paper_and_its_year(case: Case) -> None:
     assert case.entry.summary.endswith(".")
+    assert case.entry.use.endswith("."), "one line on when to use it"
     assert re.search(r"\b(19|20)\d\d\b", case.entry.source)
