@@ -13,6 +13,7 @@ import torch
 
 from search_space import read_space
 from snugnet.cli import app
+from snugnet.commands.catalogue import catalogue as catalogue_command
 from supernet import registry
 from supernet.foreign import load_components
 from supernet.network import Task
@@ -61,6 +62,12 @@ def test_the_example_of_a_module_of_torch_works() -> None:
             assert torch.equal(supernet(x, architecture), supernet.extract(architecture)(x))
     finally:
         registry._registry.cache_clear()
+
+
+def test_the_page_of_the_catalogue_is_what_the_command_prints() -> None:
+    assert (ROOT / "docs" / "catalogue.md").read_text() == catalogue_command().markdown(), (
+        "write it again: snugnet catalogue --markdown > docs/catalogue.md"
+    )
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)

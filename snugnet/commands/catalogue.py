@@ -69,10 +69,10 @@ class Catalogue:
         for kind in dict.fromkeys(entry.kind for entry in self.entries):
             page += [f"## {PLURAL[kind]}", "", *self._table(kind), ""]
             for entry, _ in self._rows(kind):
-                page += [f"**{entry.name}** ({_dimensions(entry)}). {entry.summary}"]
-                page += [f"*Use* {entry.use}"] if entry.use else []
-                page += [f"*Options* {_options(entry)}"] if entry.choices else []
-                page += [f"*Source* {entry.source}", ""]
+                page += [f"### {entry.name}", "", f"{entry.summary} {_dimensions(entry)}.", ""]
+                page += [f"* Use: {entry.use}"] if entry.use else []
+                page += [f"* Options: {_options(entry)}"] if entry.choices else []
+                page += [f"* Source: {entry.source}", ""]
         return "\n".join(page).rstrip() + "\n"
 
     def _rows(self, kind: str | None = None) -> list[tuple[Entry, Figures | None]]:
