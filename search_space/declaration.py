@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from difflib import get_close_matches
 from typing import Any
 
@@ -69,6 +69,7 @@ def _stage(table: Any, shared: dict[str, Any], where: str, catalogue: Catalogue,
 
 
 def _components(given: Any, kind: str, where: str, catalogue: Catalogue) -> Components:
+    written = given
     if isinstance(given, str):
         given = [given]
     if isinstance(given, list) and all(isinstance(name, str) for name in given):
@@ -76,7 +77,7 @@ def _components(given: Any, kind: str, where: str, catalogue: Catalogue) -> Comp
             raise UserError(f"{where} names a component twice: {given}")
         given = {name: {} for name in given}
     if not isinstance(given, Mapping) or not given:
-        raise UserError(f"{where} must be a name, a list of names or a table of names with options, not {given!r}")
+        raise UserError(f"{where} must be a name, a list of names or a table of names with options, not {written!r}")
     components: dict[str, dict[str, Options]] = {}
     for name, options in given.items():
         accepted = catalogue[kind].get(name)
@@ -84,7 +85,7 @@ def _components(given: Any, kind: str, where: str, catalogue: Catalogue) -> Comp
             raise UserError(_unknown(where, name, tuple(catalogue[kind]), f"a {kind}"))
         if not isinstance(options, Mapping):
             raise UserError(f"{where}.{name} must be a table of options such as {{}}, not {options!r}")
-        _known(options, tuple(accepted), f"{where}.{name}")
+        _known(options, accepted, f"{where}.{name}")
         components[name] = {
             option: _values(values, accepted[option], f"{where}.{name}.{option}") for option, values in options.items()
         }
@@ -92,11 +93,12 @@ def _components(given: Any, kind: str, where: str, catalogue: Catalogue) -> Comp
 
 
 def _values(given: Any, accepted: Options, where: str) -> Options:
-    values = _list(given, where)
+    listed = given if isinstance(given, list) else [given]
+    values = _list([int(value) if isinstance(value, bool) else value for value in listed], where)
     for value in values:
         if accepted and value not in accepted:
             shown = ", ".join(str(option) for option in accepted)
-            raise UserError(f"{where}={value} is not one of ({shown}); choose among these")
+            raise UserError(f"{where}={value!r} is not one of ({shown}); choose among these")
     return values
 
 
@@ -126,10 +128,10 @@ def _given(table: Mapping[str, Any], key: str, where: str) -> Any:
     return table[key]
 
 
-def _known(table: Mapping[str, Any], accepted: tuple[str, ...], where: str) -> None:
+def _known(table: Mapping[str, Any], accepted: Collection[str], where: str) -> None:
     for key in table:
         if key not in accepted:
-            raise UserError(_unknown(where, key, accepted, "a key"))
+            raise UserError(_unknown(where, key, tuple(accepted), "a key"))
 
 
 def _unknown(where: str, given: str, accepted: tuple[str, ...], what: str) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -140,17 +140,18 @@ class SearchSpace(ABC):
                 return
             digits[-1] += 1
 
-    def covering(self, *, narrowest: bool = False) -> list[Architecture]:
-        """Architectures of the largest sizes in which every named choice stands in every place at least once.
+    def covering(self, size: Literal["largest", "narrowest", "smallest"] = "largest") -> list[Architecture]:
+        """Architectures in which every named choice stands in every place at least once.
 
-        With `narrowest`, widths alone are the smallest.
+        Numbers are the largest or the smallest; "narrowest" are the smallest widths with the largest of all others.
         """
         architectures: list[Architecture] = []
         taken: dict[str, dict[Scalar, int]] = {}
 
         def choose(name: str, options: Options) -> Scalar:
             if not isinstance(options[0], str):
-                return options[0 if narrowest and name.endswith(".width") else -1]
+                small = size == "smallest" or (size == "narrowest" and name.endswith(".width"))
+                return options[0 if small and not name.endswith(".depth") else -1]
             times = taken.setdefault(name, dict.fromkeys(options, 0))
 
             def done(option: Scalar) -> bool:

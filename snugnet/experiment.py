@@ -153,7 +153,11 @@ def parse_experiment(text: str, base: Path, where: str = "experiment") -> Experi
         if not isinstance(table.get("search_space"), dict):
             raise UserError("[search_space] is missing; declare a stem and at least one [[search_space.stages]]")
         components = table["search_space"].get("components", [])
-        load_components(_value(tuple[str, ...], components, "search_space.components"))
+        if not isinstance(components, list) or not all(isinstance(path, str) for path in components):
+            raise UserError(
+                f'search_space.components={components!r} must be a list of paths, such as ["my_package.my_mixer"]'
+            )
+        load_components(components)
         if "data" not in table:
             raise UserError('[data] is missing; name a data set, such as format = "digits"')
         experiment = Experiment(

@@ -44,5 +44,5 @@ def cost(architecture: Architecture, task: Task) -> Cost:
     fold(network, foldable(network))
     counter = FlopCounterMode(display=False, custom_mapping=FOURIER)
     with torch.no_grad(), counter:
-        network(torch.empty(1, *task.input_shape, device="meta"))
-    return Cost(sum(p.numel() for p in network.parameters()), counter.get_total_flops())
+        network(torch.empty(2, *task.input_shape, device="meta"))  # batch norm takes no batch of one
+    return Cost(sum(p.numel() for p in network.parameters()), counter.get_total_flops() // 2)

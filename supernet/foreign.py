@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Sequence
+import traceback
+from collections.abc import Iterable, Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from search_space import Scalar, UserError
-from supernet.registry import KEEPS_SHAPE, only_class, register
+from supernet.registry import KEEPS_SHAPE, entry, only_class, register
 
 WIDTH = "width"
 """As an option's value: the width of the place where the component stands."""
@@ -22,9 +25,9 @@ def load_components(paths: Sequence[str]) -> None:
     """Make components from outside known under their last name: `my_package.my_mixer`, `torch.nn.Conv2d`.
 
     A path names a module that holds one component, as in this package's folders, or a class. A class without `choices`
-    is taken as it is (`Foreign`). What takes `(in_channels, width)` becomes a stem; anything else may stand as mixer,
-    gate, FFN or norm. Importing runs the module's code, so name only what you trust. Doing it again changes nothing.
-    Raises UserError for what cannot be imported or is not a component.
+    is taken as it is. What takes `(in_channels, width)` becomes a stem; anything else may stand as mixer, gate, FFN or
+    norm. Importing runs the module's code, so name only what you trust. Doing it again changes nothing. Raises
+    UserError for what cannot be imported or is not a component.
     """
     for path in paths:
         name, cls = path.rpartition(".")[2], _import(path)
@@ -34,8 +37,9 @@ def load_components(paths: Sequence[str]) -> None:
             elif next(iter(inspect.signature(cls).parameters), "") == "in_channels":
                 register(name, cls, ("stem",))
             else:
-                register(name, cls, KEEPS_SHAPE)
-        except TypeError as error:
+                entry(KEEPS_SHAPE[0], name, cls)
+                register(name, Own(cls), KEEPS_SHAPE)
+        except (TypeError, AttributeError) as error:
             raise UserError(f"search_space.components: {path}: {error}") from None
 
 
@@ -53,50 +57,82 @@ def _import(path: str) -> type[nn.Module]:
             ) from None
     except TypeError as error:
         raise UserError(f"{where}: {error}") from None
+    except Exception as error:  # whatever the module's own code raises
+        raise UserError(f"{where} cannot be imported: {_told(error)}") from None
     cls = getattr(importlib.import_module(before), last, None)
     if not (inspect.isclass(cls) and issubclass(cls, nn.Module)):
         raise UserError(f"{where} is neither a module nor a torch.nn.Module; name one, such as 'torch.nn.Conv2d'")
     return cls
 
 
-class Foreign:
-    """An ordinary module of another library as a component: `Foreign(nn.Conv2d)(width, ndim=2, kernel_size=3)`.
+class Own:
+    """A component's class from a user's own package: built as any other, and tried before it is used."""
 
-    The constructor's first parameter gets the width, or every option that says "width": `in_channels = "width"`.
-    Inputs are (batch, width, *spatial). A module that refuses these is given tokens (batch, positions, width), or
-    else (positions, batch, width). Which of them it takes is found by calling it once; it must keep the shape, treat
-    each input of a batch on its own, and have no buffers, of which a supernet shares none. Raises UserError otherwise.
-
-    Narrower versions use the leading entries of every axis, kernels their centre. That is right for a convolution; a
-    module that folds two factors into one axis, such as the queries, keys and values of
-    `nn.MultiheadAttention`, is right at one width only.
-    """
-
-    ndims = (1, 2, 3)
-
-    def __init__(self, cls: type[nn.Module]) -> None:
+    def __init__(self, cls: Any) -> None:
         self.cls = cls
-        self.choices: dict[str, tuple[Scalar, ...]] = dict.fromkeys(inspect.signature(cls).parameters, ())
-        self.__doc__ = f"{(inspect.getdoc(cls) or cls.__name__).splitlines()[0]}\n\nSource: {self.path}."
+        self.choices: dict[str, tuple[Scalar, ...]] = cls.choices
+        self.ndims: tuple[int, ...] = cls.ndims
+        self.__doc__ = cls.__doc__
 
-    @property
-    def path(self) -> str:
+    def __repr__(self) -> str:
         return f"{self.cls.__module__}.{self.cls.__qualname__}"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Foreign) and self.cls is other.cls
+        return type(self) is type(other) and isinstance(other, Own) and self.cls is other.cls
 
     def __hash__(self) -> int:
         return hash(self.cls)
 
     def __call__(self, width: int, *, ndim: int = 2, **options: Scalar) -> nn.Module:
-        layout = _layout(self, width, ndim, tuple(sorted(options.items())))
-        module = self.build(width, options)
+        _layout(self, width, ndim, tuple(sorted(options.items())), (CHANNELS_FIRST,))
+        return self.build(width, ndim, options)
+
+    def build(self, width: int, ndim: int, options: dict[str, Scalar]) -> nn.Module:
+        return self.cls(width, ndim=ndim, **options)
+
+
+class Foreign(Own):
+    """An ordinary module of another library as a component: `Foreign(nn.Conv2d)(width, ndim=2, kernel_size=3)`.
+
+    The width goes to every option that says "width" (`in_channels = "width"`), or else to the constructor's first
+    parameter, unless that has a default or is given. Inputs are (batch, width, *spatial). A module that refuses these
+    is given tokens (batch, positions, width), or else (positions, batch, width). Which of them it takes is found by
+    calling it once.
+
+    Narrower versions use the leading entries of every axis, kernels their centre. That is right for a convolution; a
+    module that folds two factors into one axis, such as the queries, keys and values of `nn.MultiheadAttention`, is
+    right at one width only.
+    """
+
+    def __init__(self, cls: type[nn.Module]) -> None:
+        self.cls = cls
+        self.ndims = (1, 2, 3)
+        self._parameters = inspect.signature(cls).parameters.values()
+        open_ended = any(p.kind is p.VAR_KEYWORD for p in self._parameters)
+        named = [p.name for p in self._parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+        self.choices = _AnyOption.fromkeys(named, ()) if open_ended else dict.fromkeys(named, ())
+        self.__doc__ = f"{(inspect.getdoc(cls) or cls.__name__).splitlines()[0]}\n\nSource: {self!r}."
+
+    def __call__(self, width: int, *, ndim: int = 2, **options: Scalar) -> nn.Module:
+        layout = _layout(self, width, ndim, tuple(sorted(options.items())), (CHANNELS_FIRST, *LAYOUTS))
+        module = self.build(width, ndim, options)
         return module if layout == CHANNELS_FIRST else Tokens(module, layout)
 
-    def build(self, width: int, options: dict[str, Scalar]) -> nn.Module:
+    def build(self, width: int, ndim: int, options: dict[str, Scalar]) -> nn.Module:
         given: dict[str, Any] = {key: width if value == WIDTH else value for key, value in options.items()}
-        return self.cls(**given) if WIDTH in options.values() else self.cls(width, **given)
+        first = next(iter(self._parameters), None)
+        wants_width = first is not None and first.default is first.empty and first.name not in given
+        return self.cls(width, **given) if wants_width and WIDTH not in options.values() else self.cls(**given)
+
+
+class _AnyOption(dict[str, tuple[Scalar, ...]]):
+    """The options of a constructor that takes `**kwargs`: those that it names, and any other."""
+
+    def __contains__(self, option: object) -> bool:
+        return True
+
+    def __missing__(self, option: str) -> tuple[Scalar, ...]:
+        return ()
 
 
 class Tokens(nn.Module):
@@ -111,8 +147,8 @@ class Tokens(nn.Module):
         """(batch, width, *spatial) -> the same."""
         tokens = x.flatten(2).permute(*LAYOUTS[self.layout])
         out = self.module(tokens)
-        if out.shape != tokens.shape:
-            raise ValueError(f"gave {tuple(out.shape)} for {tuple(tokens.shape)}")
+        if not isinstance(out, Tensor) or out.shape != tokens.shape:
+            raise ValueError(f"it returned {_shown(out)} for {tuple(tokens.shape)}")
         back = [LAYOUTS[self.layout].index(axis) for axis in range(3)]
         return out.permute(*back).unflatten(2, x.shape[2:])
 
@@ -123,55 +159,78 @@ LAYOUTS = {"(batch, positions, width)": (0, 2, 1), "(positions, batch, width)": 
 
 
 @cache
-def _layout(foreign: Foreign, width: int, ndim: int, options: tuple[tuple[str, Scalar], ...]) -> str:
-    """The layout that the module takes, by trying it on small random inputs."""
+def _layout(own: Own, width: int, ndim: int, options: tuple[tuple[str, Scalar], ...], layouts: tuple[str, ...]) -> str:
+    """The first of the layouts that the module takes, found by trying it on small random inputs. Raises UserError."""
+    what = f"{own!r}({', '.join(f'{key}={value}' for key, value in options)})"
     batch = 3 if width != 3 else 4
     spatial = [size for size in (5, 7, 4, 6, 8) if size not in (width, batch)][:ndim]
     generator = torch.Generator().manual_seed(0)
-    refusals = []
     with torch.device("cpu"), torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(0)
         x = torch.randn(batch, width, *spatial, generator=generator)
-        module = _built(foreign, width, dict(options))
-        for layout in (CHANNELS_FIRST, *LAYOUTS):
+        try:
+            module = own.build(width, ndim, dict(options))
+        except (Exception, SystemExit) as error:  # whatever code from outside raises
+            raise UserError(f"{what} cannot be built at width {width}: {_told(error)}") from None
+        if complaint := _holds_more_than_parameters(module):
+            raise UserError(f"{what} cannot be shared: {complaint}")
+        refusals = {}
+        for layout in layouts:
             candidate = module if layout == CHANNELS_FIRST else Tokens(module, layout)
             refusal = _refusal(candidate.eval(), x)
             if not refusal:
                 return layout
-            refusals.append(f"{layout}: {refusal}")
-    shown = ", ".join(f"{key}={value}" for key, value in options)
+            refusals[layout] = refusal
     raise UserError(
-        f"{foreign.path}({shown}) cannot be used at width {width} in {ndim} spatial dimensions: it must keep its "
-        f"input's shape and treat each input of a batch on its own. Given {'; given '.join(refusals)}"
+        f"{what} cannot be used at width {width} in {ndim} spatial dimensions: it must keep its input's shape and "
+        f"treat each input of a batch on its own. Given {'; given '.join(f'{k}: {v}' for k, v in refusals.items())}"
     )
 
 
-def _built(foreign: Foreign, width: int, options: dict[str, Scalar]) -> nn.Module:
-    try:
-        module = foreign.build(width, options)
-    except Exception as error:  # whatever the other library raises for its arguments
-        raise UserError(f"{foreign.path} cannot be built at width {width}: {_first_line(error)}") from None
-    buffers = [name for name, _ in module.named_buffers()]
-    if buffers:
-        raise UserError(
-            f"{foreign.path} has buffers ({', '.join(buffers)}), and a supernet shares parameters only; choose options "
-            "without them, such as track_running_stats=0, or another module"
-        )
-    return module
+def _holds_more_than_parameters(module: nn.Module) -> str:
+    """What a supernet, which shares parameters by name and shape, could not give it; nothing where all is well."""
+    if buffers := [name for name, _ in module.named_buffers()]:
+        return f"it has buffers ({', '.join(buffers)}); choose options without them or compute them in forward"
+    every = list(module.named_parameters(remove_duplicate=False))
+    if lazy := [name for name, parameter in every if is_lazy(parameter)]:
+        return f"the shape of {', '.join(lazy)} is not known before it is called; give it in the constructor"
+    if twice := {name for name, _ in every} - {name for name, _ in module.named_parameters()}:
+        return f"{', '.join(sorted(twice))} is another name of a parameter that it already has; keep one"
+    plain = [key for part in module.modules() for key, value in vars(part).items() if _has_tensor(value)]
+    if plain:
+        return f"it keeps a tensor in {', '.join(plain)}; make that an nn.Parameter or compute it in forward"
+    return ""
+
+
+def _has_tensor(value: object) -> bool:
+    values: Iterable[object] = value if isinstance(value, list | tuple) else (value,)
+    return any(isinstance(each, Tensor) for each in values)
 
 
 def _refusal(module: nn.Module, x: Tensor) -> str:
     """Why the module cannot be used in this layout; nothing where it can."""
     try:
-        out, first = module(x), module(x[:1])
-    except Exception as error:  # whatever the other library raises for a shape that it does not take
-        return _first_line(error)
+        out, again, first = module(x), module(x), module(x[:1])
+    except Exception as error:  # whatever code from outside raises for a shape that it does not take
+        return _told(error)
     if not isinstance(out, Tensor) or out.shape != x.shape:
-        return f"it returned {tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__} for {tuple(x.shape)}"
+        return f"it returned {_shown(out)} for {tuple(x.shape)}"
+    if not out.isfinite().all():
+        return "it returned NaN or infinity"
+    if not torch.equal(out, again):
+        return "it returned something else for the same input the second time"
     if not torch.allclose(out[:1], first, rtol=1e-4, atol=1e-5):
         return "an input's output depends on the others of its batch"
     return ""
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+def _shown(out: object) -> str:
+    return str(tuple(out.shape)) if isinstance(out, Tensor) else type(out).__name__
+
+
+def _told(error: BaseException) -> str:
+    """An error of code from outside in one line, with the place in that code."""
+    line = (str(error).splitlines() or [""])[0]
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if len(frames) > 1 else ""
+    return f"{type(error).__name__}: {line}{place}" if line else f"{type(error).__name__}{place}"

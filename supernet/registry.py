@@ -57,9 +57,7 @@ def component(kind: str, name: str) -> Factory:
 
 def catalogue() -> dict[str, dict[str, dict[str, tuple[Scalar, ...]]]]:
     """Kind -> name -> option -> accepted values: what `search_space.read_space` checks a declaration against."""
-    return {
-        kind: {name: dict(_declared(cls).choices) for name, cls in known.items()} for kind, known in _registry().items()
-    }
+    return {kind: {name: _declared(cls).choices for name, cls in known.items()} for kind, known in _registry().items()}
 
 
 def entries() -> list[Entry]:
@@ -77,7 +75,7 @@ def register(name: str, factory: Factory, kinds: Sequence[str]) -> None:
             entry(kind, name, factory)
         known = _registry()[kind].setdefault(name, factory)
         if known != factory:
-            raise UserError(f"{name!r} is the name of two {kind} components, {known} and {factory}; rename yours")
+            raise UserError(f"{name!r} is the name of two {kind} components, {known!r} and {factory!r}; rename yours")
 
 
 def entry(kind: str, name: str, cls: Factory) -> Entry:
@@ -90,7 +88,9 @@ def entry(kind: str, name: str, cls: Factory) -> Entry:
         if attribute not in vars(cls):
             raise TypeError(f"{where}: it must declare the class attribute {attribute}")
     ndims, choices = _declared(cls).ndims, _declared(cls).choices
-    if not ndims or not set(ndims) <= {1, 2, 3}:
+    if not isinstance(choices, dict):
+        raise TypeError(f"{where}: choices must map every option to its accepted values, not be {choices!r}")
+    if not isinstance(ndims, tuple) or not ndims or not set(ndims) <= {1, 2, 3}:
         raise TypeError(f"{where}: ndims={ndims!r} must name some of the spatial dimensions 1, 2 and 3")
     parameters = inspect.signature(cls).parameters.values()
     sizes = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
@@ -102,6 +102,8 @@ def entry(kind: str, name: str, cls: Factory) -> Entry:
     if set(options) != set(choices):
         raise TypeError(f"{where}: choices name {sorted(choices)}, but the constructor's options are {sorted(options)}")
     for option, values in choices.items():
+        if not isinstance(values, tuple) or not values or len({isinstance(value, str) for value in values}) > 1:
+            raise TypeError(f"{where}: the choices {values!r} of {option} must be a tuple of numbers or of strings")
         if options[option] not in values:
             raise TypeError(f"{where}: the default {option}={options[option]!r} is not among its choices {values!r}")
         if not isinstance(values[0], str) and list(values) != sorted(set(values)):

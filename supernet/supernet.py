@@ -11,7 +11,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from search_space import Architecture, Scalar, SearchSpace
+from search_space import Architecture, Scalar, SearchSpace, UserError
 from supernet.network import Network, Task, skeleton
 from supernet.slicing import centred_axes, cut
 
@@ -57,16 +57,15 @@ class Supernet(nn.Module):
         self.space = space
         self.task = task
         self.weights = nn.ParameterDict()
-        for architecture in space.covering(narrowest=True):
-            skeleton(
-                architecture, task
-            )  # a component that needs more width refuses here, not in the middle of a search
         self._skeletons: OrderedDict[str, tuple[Network, list[Part], list[Slot]]] = OrderedDict()
         self._views: dict[tuple[str, torch.Size], Tensor] = {}
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             for architecture in space.covering():
                 self._adopt(architecture)
+        for size in ("narrowest", "smallest"):
+            for architecture in space.covering(size):
+                self._refuse_what_does_not_fit(architecture)
 
     def _adopt(self, architecture: Architecture) -> None:
         chosen = architecture.flat()
@@ -76,6 +75,19 @@ class Supernet(nn.Module):
                 self.weights[shared] = parameter
             elif self.weights[shared].shape != parameter.shape:
                 raise ValueError(f"{shared} has shape {tuple(parameter.shape)} in one place and another elsewhere")
+
+    def _refuse_what_does_not_fit(self, architecture: Architecture) -> None:
+        """A component that needs more width refuses here, not in the middle of a search; so does one whose options take
+        parameters away as they grow.
+        """
+        for part in self.skeleton(architecture)[1]:
+            shared = self.weights.get(part.shared) if part.shared in self.weights else None
+            if shared is None or any(a > b for a, b in zip(part.shape, shared.shape, strict=True)):
+                held = "none" if shared is None else str(tuple(shared.shape))
+                raise UserError(
+                    f"{part.name} has the shape {tuple(part.shape)} in a small architecture and {held} in the largest: "
+                    "an option must not take parameters away as it grows; declare fewer of its values in [search_space]"
+                )
 
     def skeleton(self, architecture: Architecture) -> tuple[Network, list[Part]]:
         """The architecture's network on the meta device (no values) and where each of its parameters lies. Cached."""
@@ -106,10 +118,12 @@ class Supernet(nn.Module):
 
         Contiguous, because some kernels give another last bit for strided weights.
         """
+        if not torch.is_grad_enabled():
+            return self.leaves_for(
+                architecture
+            )  # asking for gradients as a network's own do: some kernels look at that
         _, parts = self.skeleton(architecture)
-        if torch.is_grad_enabled():
-            return {p.name: cut(self.weights[p.shared], p.shape, p.centred).contiguous() for p in parts}
-        return {p.name: self._view(p).contiguous() for p in parts}
+        return {p.name: cut(self.weights[p.shared], p.shape, p.centred).contiguous() for p in parts}
 
     def leaves_for(self, architecture: Architecture) -> dict[str, Tensor]:
         """The same values as autograd leaves, for training: no gradient is ever written at the shared size.

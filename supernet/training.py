@@ -23,6 +23,9 @@ from supernet.supernet import Supernet
 HIGHEST_RATE = 100.0
 """A learning rate above this is a slip of the pen."""
 
+FEWEST_BETWEEN_PROBES = 50
+"""Steps. A probe takes as long as many of them."""
+
 Batches = Callable[[int], Iterator[tuple[Tensor, Tensor]]]
 """From a step on: inputs (batch, channels, *spatial) and labels (batch,) of every following step."""
 
@@ -107,11 +110,11 @@ class Training:
     ) -> bool:
         """Train to the last step; True when it was reached, False when `stop` asked to end before.
 
-        `probe` measures the supernet ten times on the way, into the history. With a `checkpoint` path, the state is
-        written every `checkpoint_steps` and at the end.
+        `probe` measures the supernet at most ten times on the way and at the end, into the history. With a
+        `checkpoint` path, the state is written every `checkpoint_steps` and at the end.
         """
         every = max(1, self.num_steps // 100)
-        probe_every = max(1, self.num_steps // 10)
+        probe_every = max(FEWEST_BETWEEN_PROBES, self.num_steps // 10)
         started = time.monotonic() - (self.history[-1]["seconds"] if self.history else 0.0)
         self.supernet.train()
         for x, labels in batches(self.step):
@@ -152,7 +155,8 @@ class Training:
             if self.policy.first_teaches and teacher is None:
                 teacher = logits.detach().float()
         if not all(map(math.isfinite, losses)):
-            raise UserError(f"training diverged at step {step}: the loss is {losses}; lower supernet.learning_rate")
+            cause = "lower supernet.learning_rate" if step else "the first forward pass of a component gave no number"
+            raise UserError(f"training diverged at step {step}: the loss is {losses}; {cause}")
         self.optimizer.clip(settings.clip_norm)
         self.optimizer.step(self.learning_rate(step))
         if settings.ema_decay:

@@ -39,7 +39,10 @@ class GnConv(nn.Module):
     def __init__(self, width: int, *, ndim: int = 2, order: int = 3, kernel_size: int = 7) -> None:
         super().__init__()
         if width < 2 ** (order - 1):
-            raise UserError(f"gnconv of order {order} needs a width of {2 ** (order - 1)} or more, not {width}")
+            raise UserError(
+                f"gnconv of order {order} needs a width of {2 ** (order - 1)} or more, not {width}; "
+                "widen the stage or lower the order in [search_space]"
+            )
         self.widths = [width >> level for level in range(order)]
         self.inputs = scaled_weight(2, width, width)
         self.bias = nn.Parameter(torch.zeros(2, width))

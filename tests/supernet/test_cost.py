@@ -45,3 +45,9 @@ def test_a_long_convolution_of_a_long_signal_costs_more_than_its_mlp() -> None:
     """Its transforms are the work there, and they are counted."""
     long, plain = (cost(_network(mixer), Task((1, 4096), 5)).flops for mixer in ("long_convolution", "identity"))
     assert long > 1.5 * plain
+
+
+def test_batch_norm_of_a_single_position_is_counted_too() -> None:
+    block = Block(Component("pooling"), Component("mlp", expansion=1))
+    network = Architecture(Component("patch", stride=8), (Stage(8, (block,)),), Component("batch"))
+    assert cost(network, Task((1, 8, 8), 5)).flops == 2 * (64 * 8 + 8 * 8 + 8 * 8 + 8 * 5)

@@ -59,9 +59,11 @@ def _outputs_agree(space: SearchSpace, task: Task, count: int = 6) -> None:
     x = torch.randn(3, *task.input_shape)
     for _ in range(count):
         architecture = space.sample(generator)
-        out = supernet(x, architecture)
-        assert torch.equal(out, supernet.extract(architecture)(x))
+        out, extracted = supernet(x, architecture), supernet.extract(architecture)
+        assert torch.equal(out, extracted(x))
         out.sum().backward()
+        with torch.no_grad():
+            assert torch.equal(supernet(x, architecture), extracted(x))
 
 
 @pytest.fixture
@@ -98,7 +100,7 @@ def test_a_convolution_of_torch_is_a_mixer_at_every_width() -> None:
 @pytest.mark.parametrize("spatial", [(11,), (5, 7), (2, 3, 4)])
 def test_an_encoder_layer_of_torch_sees_positions_as_tokens(batch_first: int, spatial: tuple[int, ...]) -> None:
     load_components(["torch.nn.TransformerEncoderLayer"])
-    space = _space({"TransformerEncoderLayer": {**ENCODER, "batch_first": batch_first}})
+    space = _space({"TransformerEncoderLayer": {**ENCODER, "batch_first": bool(batch_first)}})
     _outputs_agree(space, Task((1, *spatial), 4), count=2)
     module: Any = registry.make(
         "mixer", Component("TransformerEncoderLayer", nhead=2, dropout=0, batch_first=batch_first), 8, ndim=len(spatial)
@@ -121,6 +123,13 @@ def test_an_encoder_layer_of_torch_sees_positions_as_tokens(batch_first: int, sp
         ("torch.nn.BatchNorm2d", {}, "has buffers .*running_mean"),
         ("torch.nn.BatchNorm2d", {"track_running_stats": 0}, "an input's output depends on the others of its batch"),
         ("torch.nn.InstanceNorm2d", {"affine": 1}, ""),
+        ("torch.nn.AvgPool2d", {"kernel_size": 3, "stride": 1, "padding": 1}, ""),
+        ("torch.nn.LSTM", {"hidden_size": 8}, "it returned tuple"),
+        (
+            "torch.nn.Conv2d",
+            {**CONVOLUTION, "kernel_size": 3, "padding": "sum"},
+            "cannot be built at width 8: ValueError",
+        ),
         ("torch.nn.ReLU", {"kernel": 8}, "mixer ReLU has no option 'kernel'; it takes inplace"),
     ],
 )
@@ -162,3 +171,76 @@ def test_a_bad_declaration_of_ones_own_is_refused(package: str, tmp_path: Path) 
     (tmp_path / package / "wrong.py").write_text(OWN.replace("ndims = (1, 2)", ""))
     with pytest.raises(UserError, match="must declare the class attribute ndims"):
         load_components([f"{package}.wrong"])
+
+
+def test_a_first_parameter_with_a_default_is_not_the_width() -> None:
+    load_components(["torch.nn.LeakyReLU"])
+    module: Any = registry.make("mixer", Component("LeakyReLU"), 8, ndim=2)
+    assert module.negative_slope == 0.01
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ("self.times = times", "self.register_buffer('b', torch.ones(width))", r"it has buffers \(b\)"),
+        ("self.times = times", "self.b = torch.ones(width)", "it keeps a tensor in b"),
+        (
+            "self.times = times",
+            "self.b = nn.Linear(2, 2); self.c = self.b.weight",
+            "b.weight is another name of a parameter",
+        ),
+        ("self.times = times", "self.b = nn.LazyLinear(2)", "the shape of b.weight, b.bias is not known"),
+        ("self.times = times", "{}['x']", r"cannot be built at width 8: KeyError: 'x' \(flip.py:\d+\)"),
+        ("self.times = times", "raise SystemExit(3)", "cannot be built at width 8: SystemExit"),
+        ("return x if self.times == 2 else x.flip(-1)", "return x, x", "it returned tuple"),
+        ("return x if self.times == 2 else x.flip(-1)", "return x[:, :1]", r"it returned \(3, 1, 5, 7\)"),
+        ("return x if self.times == 2 else x.flip(-1)", "return x / 0", "it returned NaN or infinity"),
+        ("return x if self.times == 2 else x.flip(-1)", "return x * torch.rand(1)", "the second time"),
+        ("return x if self.times == 2 else x.flip(-1)", "return x + x.mean(0)", "depends on the others of its batch"),
+    ],
+)
+def test_a_component_of_ones_own_is_tried_before_it_is_used(
+    package: str, tmp_path: Path, old: str, new: str, complaint: str
+) -> None:
+    assert old in OWN
+    (tmp_path / package / "flip.py").write_text("import torch" + OWN.replace(old, new))
+    load_components([f"{package}.flip"])
+    with pytest.raises(UserError, match=complaint) as refusal:
+        registry.make("mixer", Component("flip"), 8, ndim=2)
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("source", "complaint"),
+    [
+        ("raise ValueError('no')", r"cannot be imported: ValueError: no \(broken.py:1\)"),
+        ("def f(:", "cannot be imported: SyntaxError"),
+        ("from torch import nothing_here", "cannot be imported: ImportError"),
+        (OWN.replace('{"times": (1, 2)}', '["times"]'), "choices must map every option"),
+        (OWN.replace('{"times": (1, 2)}', '{"times": 1}'), "must be a tuple of numbers or of strings"),
+        (OWN.replace("ndims = (1, 2)", "ndims = 2"), "must name some of the spatial dimensions"),
+    ],
+)
+def test_a_broken_module_of_ones_own_is_refused_in_one_line(
+    package: str, tmp_path: Path, source: str, complaint: str
+) -> None:
+    (tmp_path / package / "broken.py").write_text(source)
+    with pytest.raises(UserError, match=complaint) as refusal:
+        load_components([f"{package}.broken"])
+    assert "\n" not in str(refusal.value)
+
+
+def test_options_of_any_name_reach_a_constructor_that_takes_any(package: str, tmp_path: Path) -> None:
+    source = "from torch import nn\nclass Any(nn.Conv2d):\n    def __init__(self, width, **more):\n"
+    source += "        super().__init__(width, width, **more)\n"
+    (tmp_path / package / "anything.py").write_text(source)
+    load_components([f"{package}.anything"])
+    space = _space({"anything": {"kernel_size": [3, 5], "padding": "same", "bias": False}}, [6, 8])
+    _outputs_agree(space, Task((1, 6, 6), 4), count=2)
+
+
+def test_an_option_that_takes_parameters_away_as_it_grows_is_refused_before_training() -> None:
+    load_components(["torch.nn.Conv2d"])
+    space = _space({"Conv2d": {**CONVOLUTION, "groups": [1, 4]}})
+    with pytest.raises(UserError, match="an option must not take parameters away as it grows"):
+        Supernet(space, Task((1, 6, 6), 4))
