@@ -176,6 +176,10 @@ def report(run: RunFolder, json: Json = False) -> None:
 
 @app.command()
 def catalogue(
+    names: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Argument(metavar="[NAME]...", help="Only these components, or kinds such as mixer."),
+    ] = None,
     component: Components = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the page of the documentation.")] = False,
     json: Json = False,
@@ -183,7 +187,7 @@ def catalogue(
     """The components that exist: what they compute, when to use them, what they cost, where they come from."""
     from snugnet.commands.catalogue import catalogue as command
 
-    result = command(component or ())
+    result = command(names or (), component or ())
     if markdown:
         typer.echo(result.markdown(), nl=False)
     else:

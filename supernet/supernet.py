@@ -148,6 +148,10 @@ class Supernet(nn.Module):
         self._views.clear()
         return super()._apply(fn, recurse)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy, or what travels to a worker, begins without the networks and views of this process."""
+        return {**self.__dict__, "_skeletons": OrderedDict(), "_views": {}}
+
     def forward(self, x: Tensor, architecture: Architecture, weights: dict[str, Tensor] | None = None) -> Tensor:
         """Logits of one subnet: (batch, channels, *spatial) -> (batch, num_classes).
 

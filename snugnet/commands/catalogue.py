@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from difflib import get_close_matches
 from typing import Any
 
+from search_space import UserError
 from snugnet.figures import Figures, read_figures
 from supernet.foreign import load_components
 from supernet.registry import Entry, entries
@@ -115,8 +117,21 @@ def _options(entry: Entry) -> str:
     return "; ".join(f"{key} {', '.join(map(str, values)) or 'any'}" for key, values in entry.choices.items())
 
 
-def catalogue(components: Sequence[str] = ()) -> Catalogue:
-    """What may stand in `[search_space]`, components from outside included. Raises UserError for what is none."""
+def catalogue(names: Sequence[str] = (), components: Sequence[str] = ()) -> Catalogue:
+    """What may stand in `[search_space]`, `components` from outside included.
+
+    With `names` only these components, or whole kinds. Raises UserError for a name or a component that does not exist.
+    """
     load_components(components)
+    every = entries()
+    known = dict.fromkeys([*(entry.kind for entry in every), *(entry.name for entry in every)])
+    for name in names:
+        if name not in known:
+            close = get_close_matches(name, known, n=1)
+            hint = f"did you mean {close[0]!r}? " if close else ""
+            raise UserError(
+                f"{name!r} is neither a component nor a kind of one; {hint}snugnet catalogue lists them all"
+            )
     processor, figures = read_figures()
-    return Catalogue(tuple(entries()), figures, processor)
+    chosen = tuple(entry for entry in every if not names or {entry.kind, entry.name} & set(names))
+    return Catalogue(chosen, figures, processor)

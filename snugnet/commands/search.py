@@ -31,6 +31,7 @@ class Searched:
         return {
             "run": str(self.folder),
             "num_trials": len(outcome.rows),
+            "num_failed": sum(bool(row.get("error")) for row in outcome.rows),
             "ending": outcome.ending,
             "front": [row["id"] for row in outcome.front],
             "nearest": None if outcome.front or not nearest else nearest_of(outcome),
@@ -41,6 +42,9 @@ class Searched:
         outcome = self.outcome
         why = {"exhausted": " (the whole space)"}
         lines = [f"{len(outcome.rows)} trials{why.get(outcome.ending, '')}: {self.folder / 'trials'}"]
+        failed = [row["error"] for row in outcome.rows if row.get("error")]
+        if failed:
+            lines.append(f"{len(failed)} of them failed; the last one: {failed[-1].splitlines()[-1]}")
         if outcome.front:
             lines.append(f"{len(outcome.front)} of them on the Pareto front")
         elif outcome.nearest:

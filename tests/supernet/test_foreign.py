@@ -124,7 +124,7 @@ def test_an_encoder_layer_of_torch_sees_positions_as_tokens(batch_first: int, sp
         ("torch.nn.BatchNorm2d", {"track_running_stats": 0}, "an input's output depends on the others of its batch"),
         ("torch.nn.InstanceNorm2d", {"affine": 1}, ""),
         ("torch.nn.AvgPool2d", {"kernel_size": 3, "stride": 1, "padding": 1}, ""),
-        ("torch.nn.LSTM", {"hidden_size": 8}, "it returned tuple"),
+        ("torch.nn.LSTM", {"hidden_size": 8}, "it keeps a tensor in _flat_weights"),
         (
             "torch.nn.Conv2d",
             {**CONVOLUTION, "kernel_size": 3, "padding": "sum"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from itertools import pairwise
 from pathlib import Path
 
@@ -48,7 +49,7 @@ def test_live_and_extracted_agree_to_the_last_bit(task: Task, training: bool, su
 
 def test_they_agree_at_widths_of_a_few_channels() -> None:
     """With so few, some kernels take another path when a weight asks for gradients."""
-    mixers = {name: {} for name in catalogue()["mixer"] if name != "gnconv"}
+    mixers: dict[str, dict[str, int]] = {name: {} for name in catalogue()["mixer"] if name != "gnconv"}
     stages = [{"width": [1, 2, 5], "depth": [1, 2]}]
     space = read_space({"stem": "patch", "mixer": mixers, "ffn": "mlp", "stages": stages}, catalogue())
     for task in (Task((1, 3, 5), 3), Task((2, 9), 3)):
@@ -188,6 +189,23 @@ def test_weights_may_be_looked_at_before_they_are_trained_and_moved_after() -> N
         after = supernet(x.double(), architecture)
         assert all(weight.dtype == torch.float64 for weight in supernet.weights_for(architecture).values())
     torch.testing.assert_close(after.float(), before, rtol=1e-4, atol=1e-4)
+
+
+def test_a_copy_has_its_own_weights_and_nothing_of_what_was_kept() -> None:
+    space = every_component(mixer="depthwise", gate="none", stem="patch")
+    supernet, architecture, x = (
+        Supernet(space, TASKS["2-D"]),
+        space.smallest(),
+        torch.randn(2, *TASKS["2-D"].input_shape),
+    )
+    with torch.no_grad():
+        before = supernet(x, architecture)
+        copied = copy.deepcopy(supernet)
+        for weight in supernet.weights.values():
+            weight.zero_()
+        assert not copied._skeletons and not copied._views
+        assert torch.equal(copied(x, architecture), before)
+        assert not torch.equal(supernet(x, architecture), before)
 
 
 def test_a_skeleton_is_empty_after_every_call_even_one_that_failed() -> None:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from search_space import Component, Scalar
+from supernet.foreign import load_components
 from supernet.registry import Entry, entries, make
 
 SPATIAL = {1: (11,), 2: (9, 5), 3: (5, 3, 4)}
@@ -59,7 +60,15 @@ class Case:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "case" in metafunc.fixturenames:
-        cases = [Case(entry, ndim) for entry in entries() if entry.kind != "residual" for ndim in entry.ndims]
+        outside = metafunc.config.getoption("--component")
+        load_components(outside)
+        names = {path.rpartition(".")[2] for path in outside}
+        cases = [
+            Case(entry, ndim)
+            for entry in entries()
+            for ndim in entry.ndims
+            if (entry.kind in ("mixer", "stem") and entry.name in names if names else entry.kind != "residual")
+        ]
         ids = [f"{case.entry.kind}.{case.entry.name}-{case.ndim}d" for case in cases]
         metafunc.parametrize("case", cases, ids=ids)
 
