@@ -36,6 +36,22 @@ EXPERIMENTS: dict[str, tuple[str, str, str]] = {
     "unknown component": ("pooling = {}", "poling = {}", "did you mean 'pooling'"),
     "unknown option": ("kernel_size", "kernel", "did you mean 'kernel_size'"),
     "unknown value": ("kernel_size = [3, 5]", "kernel_size = [4]", "kernel_size=4 is not one of"),
+    "components not a list": (
+        "[search_space]",
+        '[search_space]\ncomponents = "torch.nn.Conv2d"',
+        "must be a list of paths",
+    ),
+    "component that cannot be imported": (
+        "[search_space]",
+        '[search_space]\ncomponents = ["nowhere.at_all"]',
+        "cannot be imported",
+    ),
+    "unknown residual": ("[search_space]", '[search_space]\nresidual = "post"', "accepted: post_norm, pre_norm"),
+    "path of built-in data": (
+        'format = "digits"',
+        'format = "moving_shapes"\npath = "x"',
+        "which is built in; remove it",
+    ),
     "unknown data": ('format = "digits"', 'format = "digit"', "data.format='digit' is unknown"),
     "unknown objective": ('"accuracy", "latency_ms"', '"accurcy"', "'accurcy' is not a metric"),
     "unknown constraint": ("params <= 100000", "weight <= 3", "names no metric"),
@@ -259,3 +275,15 @@ def test_a_front_without_feasible_trials_says_so(tmp_path: Path) -> None:
 
 def copied_run(folder: Path) -> Path:
     return Path(shutil.copytree(trained_run(), folder / "run"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("depthwize",), "did you mean 'depthwise'?"),
+        (("--component", "nowhere.at_all"), "install it or put its folder on PYTHONPATH"),
+        (("--component", "torch.nn"), "must define exactly one public nn.Module"),
+    ],
+)
+def test_the_catalogue_refuses_what_does_not_exist(arguments: tuple[str, ...], message: str) -> None:
+    refused("catalogue", *arguments, message=message)
