@@ -23,11 +23,11 @@ demo: $(READY)
 
 test: export OMP_NUM_THREADS = 1
 test: $(READY)
-	$(BIN)/python -m pytest -n auto --dist loadgroup
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadgroup
 
 test-fast: export OMP_NUM_THREADS = 1
 test-fast: $(READY)
-	$(BIN)/python -m pytest -m "not slow" -n auto --dist loadgroup
+	$(BIN)/python -m pytest -m "not slow" -n auto --maxprocesses 4 --dist loadgroup
 
 # On a machine with a CUDA GPU: the tests that need one, and the figures of the kernels.
 gpu: $(READY)
