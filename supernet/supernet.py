@@ -38,6 +38,14 @@ Slot = tuple[dict[str, Any], str]
 """Where a network keeps one parameter: a module's parameters, and its name among them."""
 
 
+Known = tuple[Network, list[Part], list[Slot], list[Tensor]]
+"""A network on the meta device, and for each of its parameters where it lies, where it goes, and what it shows."""
+
+
+def _contiguous(view: Tensor) -> Tensor:
+    return view if view.is_contiguous() else view.contiguous().requires_grad_()
+
+
 def _fill(slots: Iterable[Slot], values: Iterable[Tensor | None]) -> None:
     """What `torch.func.functional_call` does, without looking for the modules each time."""
     for (parameters, key), value in zip(slots, values, strict=True):
@@ -57,7 +65,7 @@ class Supernet(nn.Module):
         self.space = space
         self.task = task
         self.weights = nn.ParameterDict()
-        self._skeletons: OrderedDict[str, tuple[Network, list[Part], list[Slot]]] = OrderedDict()
+        self._skeletons: OrderedDict[str, Known] = OrderedDict()
         self._views: dict[tuple[str, torch.Size], Tensor] = {}
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -80,7 +88,7 @@ class Supernet(nn.Module):
         """A component that needs more width refuses here, not in the middle of a search; so does one whose options take
         parameters away as they grow.
         """
-        for part in self.skeleton(architecture)[1]:
+        for part in _parts(skeleton(architecture, self.task), architecture):
             shared = self.weights.get(part.shared) if part.shared in self.weights else None
             if shared is None or any(a > b for a, b in zip(part.shape, shared.shape, strict=True)):
                 held = "none" if shared is None else str(tuple(shared.shape))
@@ -93,36 +101,29 @@ class Supernet(nn.Module):
         """The architecture's network on the meta device (no values) and where each of its parameters lies. Cached."""
         return self._known(architecture)[:2]
 
-    def _known(self, architecture: Architecture) -> tuple[Network, list[Part], list[Slot]]:
+    def _known(self, architecture: Architecture) -> Known:
         known = self._skeletons.get(architecture.id)  # hashing the architecture itself takes a thousand times longer
         if known is not None:
             self._skeletons.move_to_end(architecture.id)
             return known
         network = skeleton(architecture, self.task)
-        centred, chosen = centred_axes(network), architecture.flat()
-        parts = [
-            Part(name, shared_name(name, chosen), parameter.shape, centred.get(name, ()))
-            for name, parameter in network.named_parameters()
-        ]
-        slots = []
+        parts, slots = _parts(network, architecture), []
         for part in parts:
             module, _, key = part.name.rpartition(".")
             slots.append((network.get_submodule(module)._parameters, key))
-        self._skeletons[architecture.id] = (network, parts, slots)
+        known = self._skeletons[architecture.id] = network, parts, slots, [self._view(part) for part in parts]
         if len(self._skeletons) > SKELETONS:
             self._skeletons.popitem(last=False)
-        return network, parts, slots
+        return known
 
     def weights_for(self, architecture: Architecture) -> dict[str, Tensor]:
         """The architecture's parameters, cut from the shared ones; contiguous; gradients flow to the shared ones.
 
         Contiguous, because some kernels give another last bit for strided weights.
         """
+        _, parts, _, views = self._known(architecture)
         if not torch.is_grad_enabled():
-            return self.leaves_for(
-                architecture
-            )  # asking for gradients as a network's own do: some kernels look at that
-        _, parts = self.skeleton(architecture)
+            return {p.name: _contiguous(view) for p, view in zip(parts, views, strict=True)}
         return {p.name: cut(self.weights[p.shared], p.shape, p.centred).contiguous() for p in parts}
 
     def leaves_for(self, architecture: Architecture) -> dict[str, Tensor]:
@@ -130,22 +131,25 @@ class Supernet(nn.Module):
 
         A backward pass leaves the gradients on these; `SubnetAdamW.accumulate` puts them in their place.
         """
-        _, parts = self.skeleton(architecture)
-        return {p.name: self._view(p).detach().contiguous().requires_grad_() for p in parts}
+        _, parts, _, views = self._known(architecture)
+        return {p.name: view.detach().contiguous().requires_grad_() for p, view in zip(parts, views, strict=True)}
 
     def _view(self, part: Part) -> Tensor:
-        """The part of the shared weight, outside autograd. Cached."""
+        """The part of the shared weight as a leaf that asks for gradients, as an extracted network's parameters do:
+        some kernels look at that even where none are taken. Cached.
+        """
         key = (part.shared, part.shape)
         view = self._views.get(key)
         if view is None:
             if len(self._views) >= VIEWS:
                 self._views.clear()
-            view = self._views[key] = cut(self.weights[part.shared].detach(), part.shape, part.centred)
+            view = self._views[key] = cut(self.weights[part.shared].detach(), part.shape, part.centred).requires_grad_()
         return view
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         """Weights that move to another device or dtype leave their views behind."""
         self._views.clear()
+        self._skeletons.clear()
         return super()._apply(fn, recurse)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -157,7 +161,7 @@ class Supernet(nn.Module):
 
         `weights` are `weights_for(architecture)` unless given.
         """
-        network, parts, slots = self._known(architecture)
+        network, parts, slots, _ = self._known(architecture)
         if network.training != self.training:
             network.train(self.training)
         given = self.weights_for(architecture) if weights is None else weights
@@ -174,6 +178,14 @@ class Supernet(nn.Module):
         network = skeleton(architecture, self.task).train(self.training)
         network.load_state_dict({k: w.detach().clone() for k, w in self.weights_for(architecture).items()}, assign=True)
         return network
+
+
+def _parts(network: Network, architecture: Architecture) -> list[Part]:
+    centred, chosen = centred_axes(network), architecture.flat()
+    return [
+        Part(name, shared_name(name, chosen), parameter.shape, centred.get(name, ()))
+        for name, parameter in network.named_parameters()
+    ]
 
 
 def shared_name(name: str, chosen: Mapping[str, Scalar]) -> str:
