@@ -89,7 +89,7 @@ class Supernet(nn.Module):
         parameters away as they grow.
         """
         for part in _parts(skeleton(architecture, self.task), architecture):
-            shared = self.weights.get(part.shared) if part.shared in self.weights else None
+            shared = self.weights.get(part.shared)
             if shared is None or any(a > b for a, b in zip(part.shape, shared.shape, strict=True)):
                 held = "none" if shared is None else str(tuple(shared.shape))
                 raise UserError(

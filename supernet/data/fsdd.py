@@ -5,8 +5,6 @@ Source: Jackson et al., "Free Spoken Digit Dataset", github.com/Jakobovski/free-
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search_space import UserError
-from supernet.data.source import Rows, Source, checked_rows, digest_files, first_line
+from supernet.data.npz import stored_arrays
+from supernet.data.source import Rows, Source, checked_rows, digest_files
 
 LENGTH = 4096
 """Samples of a row, about half a second: three quarters of the recordings are shorter."""
@@ -33,7 +32,9 @@ def read_fsdd(path: Path) -> Source:
     ones stand in the middle of silence.
     """
     archive = _archive(path)
-    arrays = _arrays(archive)
+    arrays = stored_arrays(archive, ARRAYS)
+    if missing := [name for name in ARRAYS if name not in arrays]:
+        raise UserError(f"{archive} lacks {', '.join(missing)}; it must hold {', '.join(ARRAYS)}")
     offsets, take = arrays["offsets"].astype(np.int64), arrays["take"]
     lengths = np.diff(offsets)
     if len(lengths) == 0 or (lengths < 1).any() or offsets[0] != 0 or offsets[-1] != len(arrays["samples"]):
@@ -65,15 +66,3 @@ def _archive(path: Path) -> Path:
     if len(found) != 1:
         raise UserError(f"{path} holds {len(found)} .npz archives; exactly one must be there, or name the file")
     return found[0]
-
-
-def _arrays(archive: Path) -> dict[str, NDArray[Any]]:
-    try:
-        with np.load(archive, allow_pickle=False) as stored:
-            if missing := [name for name in ARRAYS if name not in stored.files]:
-                raise UserError(f"{archive} lacks {', '.join(missing)}; it must hold {', '.join(ARRAYS)}")
-            return {name: np.asarray(stored[name]) for name in ARRAYS}
-    except (OSError, EOFError, ValueError, TypeError, zipfile.BadZipFile, zlib.error) as error:
-        if isinstance(error, UserError):
-            raise
-        raise UserError(f"{archive} is not a whole archive of plain arrays ({first_line(error)})") from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zipfile
 import zlib
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,9 @@ def read_npz(path: Path) -> Source:
     width). `x` are signals or anything else: (rows, length), or (rows, channels, *spatial) with 1 to 3 spatial axes.
     `labels` or `y` holds whole numbers from 0, one per row. Other arrays are passed over.
     """
-    arrays = _arrays(path)
+    if not zipfile.is_zipfile(path):
+        raise UserError(f"{path} is not an .npz archive; write it with numpy.savez(path, images=..., labels=...)")
+    arrays = stored_arrays(path, IMAGES + LABELS)
     name, labels = _one_of(arrays, IMAGES, path), _one_of(arrays, LABELS, path)
     where = f"{path}:{name}"
     images = _pictures(arrays[name], where) if name == "images" else _signals(arrays[name])
@@ -31,12 +34,11 @@ def read_npz(path: Path) -> Source:
     return Source(path.stem, digest_files([path], path.parent), rows)
 
 
-def _arrays(path: Path) -> dict[str, NDArray[Any]]:
-    if not zipfile.is_zipfile(path):
-        raise UserError(f"{path} is not an .npz archive; write it with numpy.savez(path, images=..., labels=...)")
+def stored_arrays(path: Path, names: Collection[str]) -> dict[str, NDArray[Any]]:
+    """Those of the named arrays that an archive holds. Raises UserError where it cannot be read without pickle."""
     try:
         with np.load(path, allow_pickle=False) as archive:
-            return {name: np.asarray(archive[name]) for name in archive.files if name in IMAGES + LABELS}
+            return {name: np.asarray(archive[name]) for name in archive.files if name in names}
     except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(
             f"{path} is not a whole archive of plain arrays ({first_line(error)}); write it again"

@@ -60,9 +60,8 @@ class _SelectiveScan(Function):
         x, delta, A, B, C, D, entering = ctx.saved_tensors
         batch, blocks = ctx.grid
         grad_x, grad_delta = torch.empty_like(x), torch.empty_like(x)
-        previous = torch.empty_like(
-            entering
-        )  # of one chunk at a time; a chunk has no more positions than there are chunks
+        # States of one chunk at a time; a chunk has no more positions than there are chunks.
+        previous = torch.empty_like(entering)
         grad_A, grad_D = (torch.empty(batch, *each.shape, dtype=x.dtype, device=x.device) for each in (A, D))
         grad_B, grad_C = (torch.empty(blocks, *each.shape, dtype=x.dtype, device=x.device) for each in (B, C))
         grads = (grad_x, grad_delta, grad_A, grad_B, grad_C, grad_D)
