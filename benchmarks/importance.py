@@ -33,6 +33,9 @@ from supernet.data import Data, batches
 from supernet.data.dataset import open_data
 from supernet.importance import CRITERIA, Criterion, start_from
 from supernet.network import Task
+from supernet.policies import policy
+from supernet.policies.policy import Draw
+from supernet.settings import TrainingSettings
 from supernet.supernet import Supernet
 from supernet.training import Training
 
@@ -84,7 +87,7 @@ def rows_of(experiment: Experiment, data: Data, seed: int, start_steps: int, num
     read = list(islice(batches(data.train, settings.batch_size, seed + 1000), BATCHES))
     generator = np.random.default_rng(0)
     subnets = [space.sample(generator) for _ in range(SUBNETS)]
-    further_steps = round(start_steps * cost(largest, task).flops / mean_flops(space, task, settings.subnets_per_step))
+    further_steps = round(start_steps * cost(largest, task).flops / flops_of_a_step(space, task, settings))
 
     def accuracy(supernet: Supernet, architecture: Architecture) -> float:
         return quality_of(inherited(supernet, architecture, data.train), data.search).accuracy
@@ -116,10 +119,15 @@ def rows_of(experiment: Experiment, data: Data, seed: int, start_steps: int, num
     return rows
 
 
-def mean_flops(space: SearchSpace, task: Task, subnets_per_step: int) -> float:
-    """Of a step's forward passes for one input, with subnets drawn uniformly."""
-    generator = np.random.default_rng(1)
-    return subnets_per_step * float(np.mean([cost(space.sample(generator), task).flops for _ in range(100)]))
+def flops_of_a_step(space: SearchSpace, task: Task, settings: TrainingSettings) -> float:
+    """Of its forward passes for one input: the mean over 100 steps of the policy."""
+
+    def flops(architecture: Architecture) -> int:
+        return cost(architecture, task).flops
+
+    draws, generator = policy(settings.policy, settings.subnets_per_step), np.random.default_rng(1)
+    steps = (draws(Draw(space, generator, step / 100, lambda _: 0.0, flops)) for step in range(100))
+    return float(np.mean([(np.mean if draws.splits_batch else np.sum)([flops(a) for a in step]) for step in steps]))
 
 
 def show(rows: list[dict[str, Any]]) -> None:

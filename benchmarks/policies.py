@@ -35,6 +35,7 @@ from supernet.cost import cost
 from supernet.data import Data, Split, batches
 from supernet.data.dataset import open_data
 from supernet.network import Task
+from supernet.policies import POLICIES
 from supernet.recipe import training_batches
 from supernet.settings import TrainingSettings
 from supernet.supernet import Supernet
@@ -68,19 +69,6 @@ SHARED = Schema(
 
 CALIBRATION_STEPS = 200
 """Timed of the supernet and of the largest architecture, in turn."""
-
-ARMS: dict[str, dict[str, Any]] = {
-    "uniform": {"subnets_per_step": 1},
-    "log_uniform": {"subnets_per_step": 1},
-    "sorted": {"subnets_per_step": 1},
-    "shift": {"subnets_per_step": 1},
-    "multi_architecture": {"subnets_per_step": 4},
-    "sandwich": {"subnets_per_step": 4},
-    "progressive": {"subnets_per_step": 2},
-    "best_up": {"subnets_per_step": 3},
-    "worst_up": {"subnets_per_step": 3},
-}
-"""Policy -> what differs from the experiment's recipe."""
 
 
 def training_of(space: SearchSpace, data: Data, settings: TrainingSettings, num_steps: int, seed: int) -> Training:
@@ -138,7 +126,7 @@ class Comparison:
         key = {"arm": arm, "compute": compute, "seed": seed, "alone_steps": self.num_steps}
         if any(key.items() <= row.items() for row in self.shared.rows()):
             return
-        settings = dataclasses.replace(self.experiment.supernet, policy=arm, **ARMS[arm])
+        settings = dataclasses.replace(self.experiment.supernet, policy=arm, subnets_per_step=None)
         space, data, num_steps = self.experiment.space, self.data, self.steps_within(arm, compute, settings)
         training = training_of(space, data, settings, num_steps, seed)
         progress = Progress(f"{arm}, seed {seed}", num_steps)
@@ -191,7 +179,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("experiment", type=Path)
     parser.add_argument("--out", type=Path, required=True, help="a folder for the tables")
-    parser.add_argument("--only", nargs="+", choices=ARMS, default=list(ARMS), help="some of the policies")
+    parser.add_argument("--only", nargs="+", choices=POLICIES, default=list(POLICIES), help="some of the policies")
     parser.add_argument("--architectures", type=int, default=20, help="beside the largest (default 20)")
     parser.add_argument("--seeds", type=int, default=3, help="of both (default 3)")
     parser.add_argument("--epochs", type=int, help="of a network alone (default: the experiment's)")

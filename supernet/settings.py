@@ -21,6 +21,7 @@ HINTS = ("feature_distillation", "attention_distillation", "recalibration_distil
 class TrainingSettings:
     """The `[supernet]` section. `learning_rate` rises over `warmup` of the steps and falls to 0 along a half cosine.
 
+    `subnets_per_step` is the policy's usual number when not given.
     `distillation` is the largest weight that a teacher's outputs get beside the labels. A step's own first subnet
     teaches with a weight that grows from 0 over training, because a teacher that has learned little yet harms its
     pupils; the trained network that `teacher` names teaches every subnet with the whole weight from the start. The same
@@ -31,9 +32,9 @@ class TrainingSettings:
     not given; 1 is several times faster than 2 on a machine that others use too.
     """
 
-    policy: str = "sandwich"
-    subnets_per_step: int = 4
-    epochs: int = 10
+    policy: str = "log_uniform"
+    subnets_per_step: int | None = None
+    epochs: int = 30
     batch_size: int = 128
     learning_rate: float = 1e-2
     warmup: float = 0.1
@@ -72,7 +73,7 @@ class TrainingSettings:
 
     def __post_init__(self) -> None:
         policy(self.policy, self.subnets_per_step)
-        for name in ("subnets_per_step", "epochs", "batch_size", "learning_rate", "clip_norm", "checkpoint_steps"):
+        for name in ("epochs", "batch_size", "learning_rate", "clip_norm", "checkpoint_steps"):
             if getattr(self, name) <= 0:
                 raise UserError(f"supernet.{name}={getattr(self, name)} must be above 0")
         not_below_0 = ("weight_decay", "shift", "mixup", "cutmix", "orthogonality", *HINTS)
@@ -104,7 +105,8 @@ class TrainingSettings:
 
     def refuse_more_workers_than_rows(self, num_workers: int) -> None:
         """Raise UserError where some worker would have no row of some part of the batch."""
-        parts = self.subnets_per_step if policy(self.policy, self.subnets_per_step).splits_batch else 1
+        drawn = policy(self.policy, self.subnets_per_step)
+        parts = drawn.num_subnets if drawn.splits_batch else 1
         if self.batch_size < parts * num_workers:
             raise UserError(
                 f"supernet.batch_size={self.batch_size} is less than one row for each worker and each part of "

@@ -26,11 +26,15 @@ POLICIES: dict[str, type[Policy]] = {
 }
 
 
-def policy(name: str, num_subnets: int) -> Policy:
-    """The policy of that name; `num_subnets` architectures a step. Raises UserError for an unknown name or too few."""
+def policy(name: str, num_subnets: int | None = None) -> Policy:
+    """The policy of that name; `num_subnets` architectures a step, its usual number unless given.
+
+    Raises UserError for an unknown name or too few.
+    """
     if name not in POLICIES:
         raise UserError(f"supernet.policy={name!r} is not one of ({', '.join(POLICIES)}); choose one of these")
     chosen = POLICIES[name]
-    if num_subnets < chosen.fewest:
-        raise UserError(f"supernet.subnets_per_step={num_subnets} is too few for {name}; give at least {chosen.fewest}")
-    return chosen(num_subnets)
+    num = chosen.usual if num_subnets is None else num_subnets
+    if num < chosen.fewest:
+        raise UserError(f"supernet.subnets_per_step={num} is too few for {name}; give at least {chosen.fewest}")
+    return chosen(num)

@@ -23,6 +23,7 @@ class BestUp(Sandwich):
     """
 
     fewest: ClassVar[int] = 3
+    usual: ClassVar[int] = 3
     pick: ClassVar[Callable[..., Architecture]] = min
 
     def between(self, draw: Draw) -> Architecture:

@@ -20,6 +20,7 @@ class MultiArchitecture(Policy):
     masks put all parts through one pass; here each part has its own, with the same gradients.
     """
 
+    usual: ClassVar[int] = 4
     splits_batch: ClassVar[bool] = True
 
     def __call__(self, draw: Draw) -> list[Architecture]:

@@ -39,6 +39,9 @@ class Policy(ABC):
     fewest: ClassVar[int] = 1
     """Architectures that a step must have."""
 
+    usual: ClassVar[int] = 1
+    """Architectures in a step where the experiment does not say."""
+
     first_teaches: ClassVar[bool] = False
     """Whether the first architecture's outputs are targets for the others (in-place distillation)."""
 

@@ -30,6 +30,7 @@ class Progressive(Policy):
     """
 
     fewest: ClassVar[int] = 2
+    usual: ClassVar[int] = 2
     first_teaches: ClassVar[bool] = True
 
     def __call__(self, draw: Draw) -> list[Architecture]:

@@ -17,6 +17,7 @@ class Sandwich(Policy):
     """
 
     fewest: ClassVar[int] = 2
+    usual: ClassVar[int] = 4
     first_teaches: ClassVar[bool] = True
 
     def __call__(self, draw: Draw) -> list[Architecture]:

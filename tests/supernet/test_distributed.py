@@ -94,7 +94,8 @@ def training(group: Group, **changes: Any) -> Training:
         "with stages": lambda: Network(SPACE.smallest(), TASK),
     }
     teacher = teachers[changes.get("teacher")]()
-    settings = TrainingSettings(**{"subnets_per_step": 3, "batch_size": ROWS, "learning_rate": 1e-3, **changes})
+    given = {"policy": "sandwich", "subnets_per_step": 3, "batch_size": ROWS, "learning_rate": 1e-3}
+    settings = TrainingSettings(**{**given, **changes})
     supernet = Supernet(SPACE, TASK)
     return Training(supernet, settings, NUM_STEPS, seed=7, teacher=teacher, group=group, num_rows=3 * ROWS)
 

@@ -58,7 +58,7 @@ def batches(step: int) -> Any:
 
 
 def training(teacher: nn.Module | None = None, num_steps: int = 6, **changes: Any) -> Training:
-    given = {"teacher": "somewhere" if teacher else None, "subnets_per_step": 3}
+    given = {"teacher": "somewhere" if teacher else None, "policy": "sandwich", "subnets_per_step": 3}
     settings = TrainingSettings(**{**given, **changes})
     return Training(Supernet(SPACE, TASK), settings, num_steps, seed=7, teacher=teacher)
 
@@ -319,7 +319,7 @@ def test_a_step_trains_the_leading_part_of_its_widest_pupil_alone() -> None:
 
 def test_pupils_of_one_dimension_and_of_other_strides_learn_too() -> None:
     space = every_component(mixer="depthwise", **{**KINDS, "stem": {"patch": {"stride": [1, 2]}}})
-    settings = TrainingSettings(subnets_per_step=3, **ALL)
+    settings = TrainingSettings(policy="sandwich", subnets_per_step=3, **ALL)
     run = Training(Supernet(space, TASKS["1-D"]), settings, 4, seed=0)
     x, labels = torch.randn(6, 2, 21), torch.arange(6) % 5
     before = content_hash(run.hints.weights)

@@ -292,6 +292,14 @@ def test_too_few_architectures_are_refused(name: str) -> None:
         policy(name, fewest - 1)
 
 
+@pytest.mark.parametrize("name", POLICIES)
+def test_a_recipe_that_names_only_the_policy_takes_its_usual_number(name: str) -> None:
+    usual = POLICIES[name].usual
+    assert len(policy(name)(a_draw(loss=lambda _: 0.0))) == usual >= POLICIES[name].fewest
+    assert policy(name, usual + 1).num_subnets == usual + 1
+    TrainingSettings(policy=name)
+
+
 def random_batches(step: int) -> Any:
     while True:
         generator = torch.Generator().manual_seed(step)

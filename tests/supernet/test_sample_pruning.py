@@ -45,7 +45,7 @@ def split() -> Split:
 
 
 def training(seed: int = 0, **changes: Any) -> Training:
-    given = {"subnets_per_step": 3, "batch_size": BATCH, "sample_pruning": 0.2, **changes}
+    given = {"policy": "sandwich", "subnets_per_step": 3, "batch_size": BATCH, "sample_pruning": 0.2, **changes}
     supernet = Supernet(SMALL, TASK, seed=seed)
     return Training(supernet, TrainingSettings(**given), NUM_STEPS, seed=7, num_rows=NUM_ROWS)
 

@@ -54,8 +54,8 @@ def batches_of(task: Task = TASK) -> Any:
 def training(
     supernet: Supernet | None = None, num_steps: int = 8, teacher: nn.Module | None = None, **changes: Any
 ) -> Training:
-    given = {"teacher": "somewhere" if teacher else None, "subnets_per_step": 3, "checkpoint_steps": 3}
-    settings = TrainingSettings(**{**given, **changes})
+    given = {"policy": "sandwich", "subnets_per_step": 3, "checkpoint_steps": 3}
+    settings = TrainingSettings(**{**given, "teacher": "somewhere" if teacher else None, **changes})
     return Training(supernet or Supernet(SMALL, TASK), settings, num_steps, seed=7, teacher=teacher)
 
 
@@ -439,7 +439,7 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "policy": ({"policy": "sandwhich"}, r"not one of \(uniform, log_uniform, sandwich"),
-    "one subnet in a sandwich": ({"subnets_per_step": 1}, "too few for sandwich"),
+    "one subnet in a sandwich": ({"policy": "sandwich", "subnets_per_step": 1}, "too few for sandwich"),
     "no epochs": ({"epochs": 0}, r"supernet\.epochs=0 must be above 0"),
     "warmup": ({"warmup": 1.5}, "between 0 and 1"),
     "mixup": ({"mixup": -0.1}, r"supernet\.mixup=-0\.1 must be at least 0"),
@@ -471,7 +471,7 @@ def test_a_supernet_learns_digits_and_so_do_its_subnets() -> None:
     task = Task(data.input_shape, data.num_classes)
     space = every_component(mixer=["depthwise"], norm="batch", gate="none", ffn="mlp", stem={"patch": {"stride": 2}})
     supernet = Supernet(space, task)
-    settings = TrainingSettings(subnets_per_step=3, batch_size=64, learning_rate=5e-3)
+    settings = TrainingSettings(policy="sandwich", subnets_per_step=3, batch_size=64, learning_rate=5e-3)
     Training(supernet, settings, 60, 0).run(lambda step: batches(data.train, 64, 0, step))
 
     for architecture in (space.largest(), space.smallest()):
