@@ -128,7 +128,7 @@ def search(
 @app.command()
 def transform(
     run: RunFolder,
-    mflops: Annotated[float, typer.Option("--mflops", metavar="T", help="Millions of FLOPs of one forward pass.")],
+    flops: Annotated[int, typer.Option("--flops", metavar="T", help="Of one forward pass of one input.")],
     tolerance: Annotated[float, typer.Option(help="How far from them the subnet may be, as a share.")] = 0.05,
     epochs: Annotated[Optional[int], typer.Option(min=1, help="Half the supernet's by default.")] = None,  # noqa: UP045
     alignment: Annotated[Alignment, typer.Option(help="Of two widths; interpolation is TAS's.")] = Alignment.zeros,
@@ -138,7 +138,7 @@ def transform(
     from snugnet.commands.transform import transform as command
 
     answer(
-        lambda: command(run, mflops=mflops, tolerance=tolerance, epochs=epochs, alignment=alignment.value),
+        lambda: command(run, flops=flops, tolerance=tolerance, epochs=epochs, alignment=alignment.value),
         json,
     )
 

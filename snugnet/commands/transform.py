@@ -35,7 +35,7 @@ class Transformed:
 
     folder: Path
     row: dict[str, Any]
-    mflops: float
+    target: int
     tolerance: float
     num_steps: int
     probabilities: dict[str, dict[str, float]]
@@ -43,14 +43,14 @@ class Transformed:
     @property
     def miss(self) -> float:
         """Of the target, as a share of it."""
-        return self.row["flops"] / (1e6 * self.mflops) - 1
+        return self.row["flops"] / self.target - 1
 
     def as_dict(self) -> dict[str, Any]:
         names = ("id", "trial", "accuracy", "loss_nats", "latency_ms", "params", "flops")
         return {
             "run": str(self.folder),
             **{name: self.row[name] for name in names},
-            "target_flops": 1e6 * self.mflops,
+            "target_flops": self.target,
             "within_tolerance": abs(self.miss) <= self.tolerance,
             "num_steps": self.num_steps,
             "probabilities": self.probabilities,
@@ -58,7 +58,7 @@ class Transformed:
 
     def text(self) -> str:
         row = self.row
-        size = f"{row['flops'] / 1e6:.4g} MFLOPs, {100 * self.miss:+.1f}% from the target, {row['params']:,} parameters"
+        size = f"{row['flops']:,} FLOPs, {100 * self.miss:+.1f}% from the target, {row['params']:,} parameters"
         stored = f"trial {row['trial']} of {self.folder / 'trials'}"
         lines = [f"{row['id']}: {size}", f"search accuracy {row['accuracy']:.4f} with inherited weights: {stored}"]
         if abs(self.miss) > self.tolerance:
@@ -69,18 +69,19 @@ class Transformed:
 def transform(
     run: Path,
     *,
-    mflops: float,
+    flops: int,
     tolerance: float = 0.05,
     epochs: int | None = None,
     alignment: Alignment = "zeros",
 ) -> Transformed:
     """Search from the run's supernet, whose own weights stay as they are, and store the subnet as a trial.
 
-    `epochs` count passes over half of the training rows, half the supernet's unless given. Raises UserError where the
-    run is not trained or the target lies outside its space, and Interrupted after SIGINT.
+    `flops` are those of one forward pass of one input. `epochs` count passes over half of the training rows, half the
+    supernet's unless given. Raises UserError where the run is not trained or the target lies outside its space, and
+    Interrupted after SIGINT.
     """
-    if not 0 < mflops < math.inf:
-        raise UserError(f"--mflops {mflops:g} must be a number above 0")
+    if flops < 1:
+        raise UserError(f"--flops {flops} must be at least 1")
     if not 0 < tolerance < 1:
         raise UserError(f"--tolerance {tolerance:g} must lie between 0 and 1")
     if epochs is not None and epochs < 1:
@@ -89,9 +90,9 @@ def transform(
     if any(row["supernet"] not in (None, opened.supernet_hash) for row in opened.trials.rows()):
         raise UserError(f"{run}/trials belong to another supernet than {opened.supernet_path}; begin a new run")
     epochs = epochs or math.ceil(opened.experiment.supernet.epochs / 2)
-    path = _path(opened, {"mflops": mflops, "tolerance": tolerance, "epochs": epochs, "alignment": alignment})
+    path = _path(opened, {"flops": flops, "tolerance": tolerance, "epochs": epochs, "alignment": alignment})
     with opened.exclusive():
-        transformation = _prepare(opened, mflops, tolerance, epochs, alignment)
+        transformation = _prepare(opened, flops, tolerance, epochs, alignment)
         if path.exists():
             transformation.restore(path)
         if not (transformation.complete or _search(opened, transformation, path)):
@@ -105,7 +106,7 @@ def transform(
         name: {_label(option): p for option, p in zip(options[name], each.tolist(), strict=True)}
         for name, each in transformation.probabilities().items()
     }
-    return Transformed(opened.folder, row, mflops, tolerance, transformation.num_steps, probabilities)
+    return Transformed(opened.folder, row, flops, tolerance, transformation.num_steps, probabilities)
 
 
 def _label(option: int | Component) -> str:
@@ -120,19 +121,19 @@ def _path(run: Run, asked: dict[str, Any]) -> Path:
     return run.folder / "transform" / f"{hashlib.sha256(identity.encode()).hexdigest()[:16]}.safetensors"
 
 
-def _prepare(run: Run, mflops: float, tolerance: float, epochs: int, alignment: Alignment) -> Transformation:
+def _prepare(run: Run, target: int, tolerance: float, epochs: int, alignment: Alignment) -> Transformation:
     space, settings, rows = run.experiment.space, run.experiment.supernet, len(run.data.train) // 2
     assert isinstance(space, StagedSpace)
     decisions = Decisions(space)
-    ends = [cost(a, run.task).flops / 1e6 for a in (decisions.held.smallest(), decisions.held.largest())]
-    if not ends[0] <= mflops * (1 + tolerance) or not mflops * (1 - tolerance) <= ends[1]:
+    ends = [cost(a, run.task).flops for a in (decisions.held.smallest(), decisions.held.largest())]
+    if not ends[0] <= target * (1 + tolerance) or not target * (1 - tolerance) <= ends[1]:
         raise UserError(
-            f"--mflops {mflops:g} is outside this space, whose smallest architecture has {ends[0]:.4g} MFLOPs and "
-            f"largest {ends[1]:.4g}; choose between them"
+            f"--flops {target} is outside this space, whose smallest architecture has {ends[0]} FLOPs and its largest "
+            f"{ends[1]}; choose between them"
         )
     flops = ExpectedFlops(decisions, lambda architecture: cost(architecture, run.task).flops)
     num_steps = epochs * max(1, rows // settings.batch_size)
-    target, supernet, seed = 1e6 * mflops, copy.deepcopy(run.supernet), run.experiment.seed
+    supernet, seed = copy.deepcopy(run.supernet), run.experiment.seed
     return Transformation(supernet, decisions, flops, target, tolerance, settings, num_steps, seed, alignment)
 
 
@@ -152,7 +153,7 @@ def _search(run: Run, transformation: Transformation, path: Path) -> bool:
         )
 
     def on_step(state: Transformation) -> None:
-        progress(state.step, f"{state.expected_flops / 1e6:.4g} MFLOPs expected")
+        progress(state.step, f"{state.expected_flops:,.0f} FLOPs expected")
 
     with stop_on_signal() as stop:
         return transformation.run(pairs, checkpoint=path, on_step=on_step, stop=stop)

@@ -138,7 +138,7 @@ PATHS: list[Callable[[Path], str]] = [absent, a_file, empty_folder]
         ("extract", "PATH", "--out", "/nowhere/subnet"),
         ("measure", "PATH"),
         ("audit", "PATH"),
-        ("transform", "PATH", "--mflops", "1"),
+        ("transform", "PATH", "--flops", "1"),
         ("finish", "PATH", "--out", "/nowhere/subnet"),
         ("describe", "PATH"),
         ("grow", "PATH", "--run", "/nowhere/run"),
@@ -224,7 +224,7 @@ def test_a_run_before_training_or_search_says_what_to_do_first(tmp_path: Path) -
     (folder / "origin.json").write_text(json.dumps({"base": str(tmp_path)}))
     refused("search", str(folder), "--trials", "1", message="snugnet train")
     refused("audit", str(folder), message="snugnet train")
-    refused("transform", str(folder), "--mflops", "1", message="snugnet train")
+    refused("transform", str(folder), "--flops", "1", message="snugnet train")
     refused("extract", str(folder), "--out", str(tmp_path / "s"), message="snugnet train")
     refused("front", str(folder), message="snugnet search")
 
@@ -292,12 +292,12 @@ def test_an_impossible_audit_is_refused_and_writes_nothing(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--mflops", "0"), "--mflops 0 must be a number above 0"),
-        (("--mflops", "nan"), "--mflops nan must be a number above 0"),
-        (("--mflops", "1000"), "outside this space, whose smallest architecture has"),
-        (("--mflops", "1e-6"), "outside this space, whose smallest architecture has"),
-        (("--mflops", "0.03", "--tolerance", "0"), "--tolerance 0 must lie between 0 and 1"),
-        (("--mflops", "0.03", "--epochs", "0"), "--epochs"),
+        (("--flops", "0"), "--flops 0 must be at least 1"),
+        (("--flops", "0.4"), "valid integer"),
+        (("--flops", "1000000000"), "outside this space, whose smallest architecture has"),
+        (("--flops", "1"), "outside this space, whose smallest architecture has"),
+        (("--flops", "30000", "--tolerance", "0"), "--tolerance 0 must lie between 0 and 1"),
+        (("--flops", "30000", "--epochs", "0"), "--epochs"),
     ],
 )
 def test_an_impossible_transformation_is_refused_and_writes_nothing(

@@ -34,19 +34,19 @@ def call(*arguments: str) -> dict[str, Any]:
 
 
 def target_of(folder: Path) -> str:
-    """Between the smallest and the largest, in MFLOPs."""
+    """Between the smallest and the largest."""
     run = Run.open(folder)
     smallest, largest = (
         cost(a, run.task).flops for a in (run.experiment.space.smallest(), run.experiment.space.largest())
     )
-    return f"{(smallest + largest) / 2e6:g}"
+    return str((smallest + largest) // 2)
 
 
 def test_it_adds_an_ordinary_trial_of_the_target_and_leaves_the_supernet_alone(tmp_path: Path) -> None:
     folder = copied_run(tmp_path)
     weights, target = (folder / "supernet.safetensors").read_bytes(), target_of(folder)
     before = Run.open(folder).trials.rows()
-    found = call("transform", str(folder), "--mflops", target, "--epochs", "2")
+    found = call("transform", str(folder), "--flops", target, "--epochs", "2")
     assert (folder / "supernet.safetensors").read_bytes() == weights
     run = Run.open(folder)
     *others, row = run.trials.rows()
@@ -55,7 +55,7 @@ def test_it_adds_an_ordinary_trial_of_the_target_and_leaves_the_supernet_alone(t
     architecture = Architecture.from_json(row["architecture"])
     assert architecture in run.experiment.space and architecture.id == row["id"]
     assert row["flops"] == cost(architecture, run.task).flops
-    assert found["within_tolerance"] and abs(row["flops"] / (1e6 * float(target)) - 1) <= 0.05
+    assert found["within_tolerance"] and abs(row["flops"] / (int(target)) - 1) <= 0.05
     quality = quality_of(inherited(run.supernet, architecture, run.data.train), run.data.search)
     assert (row["accuracy"], row["loss_nats"]) == (quality.accuracy, quality.loss_nats)
     assert all(sum(each.values()) == pytest.approx(1) for each in found["probabilities"].values())
@@ -64,7 +64,7 @@ def test_it_adds_an_ordinary_trial_of_the_target_and_leaves_the_supernet_alone(t
         "depthwise kernel_size=3",
         "depthwise kernel_size=5",
     }
-    assert call("transform", str(folder), "--mflops", target, "--epochs", "2") == found
+    assert call("transform", str(folder), "--flops", target, "--epochs", "2") == found
     assert Run.open(folder).trials.rows() == [*before, row]
 
 
@@ -86,7 +86,7 @@ def test_the_rows_that_judge_architectures_and_the_report_rows_take_no_part(
 
     for name in ("update_weights", "update_logits"):
         monkeypatch.setattr(Transformation, name, watched(name))
-    call("transform", str(folder), "--mflops", target_of(folder), "--epochs", "1")
+    call("transform", str(folder), "--flops", target_of(folder), "--epochs", "1")
     train = Run.open(folder).data.train
     rows = [row.numpy().tobytes() for row in train.normalised(train.images)]
     half = len(rows) // 2
@@ -96,7 +96,7 @@ def test_the_rows_that_judge_architectures_and_the_report_rows_take_no_part(
 
 def test_an_interrupted_search_continues_to_the_same_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole, part = copied_run(tmp_path), Path(shutil.copytree(trained_run(), tmp_path / "part"))
-    asked = ("--mflops", target_of(whole), "--epochs", "2")
+    asked = ("--flops", target_of(whole), "--epochs", "2")
     expected = call("transform", str(whole), *asked)
     update = Transformation.update_logits
 
@@ -119,7 +119,7 @@ def test_an_interrupted_search_continues_to_the_same_result(tmp_path: Path, monk
 @pytest.mark.slow
 def test_the_trial_is_searched_on_from_extracted_and_finished(tmp_path: Path) -> None:
     folder = copied_run(tmp_path)
-    status, out, err = run_cli("transform", str(folder), "--mflops", target_of(folder), "--tolerance", "0.1")
+    status, out, err = run_cli("transform", str(folder), "--flops", target_of(folder), "--tolerance", "0.1")
     assert status == 0 and "transforming: " in err
     id = out.split(":")[0]
     assert f"next: snugnet extract {folder} --id {id} --out SUBNET" in out
@@ -133,7 +133,7 @@ def test_the_trial_is_searched_on_from_extracted_and_finished(tmp_path: Path) ->
 @pytest.mark.slow
 def test_a_killed_search_continues_from_its_checkpoint(tmp_path: Path) -> None:
     folder = copied_run(tmp_path)
-    arguments = ["transform", str(folder), "--mflops", target_of(folder), "--epochs", "4"]
+    arguments = ["transform", str(folder), "--flops", target_of(folder), "--epochs", "4"]
     with subprocess.Popen([sys.executable, "-m", "snugnet", *arguments]) as process:
         while not list((folder / "transform").glob("*.safetensors")):
             assert process.poll() is None, "it ended before it wrote a checkpoint"
