@@ -12,7 +12,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from search_space import Architecture
 from supernet.folding import fold, foldable
-from supernet.network import Task, skeleton
+from supernet.network import Task
+from supernet.skeleton import skeleton
 
 
 @dataclass(frozen=True)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from search_space import Architecture, Block, Component, Stage
 from supernet.ops.linear import Linear
 from supernet.registry import make
+
+Make = Callable[..., nn.Module]
+"""What builds a component: `supernet.registry.make`, or one that takes its place."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,9 @@ class Task:
 class NetworkBlock(nn.Module):
     """A mixer with its gate, then an FFN, each inside a residual: the block of MetaFormer."""
 
-    def __init__(self, width: int, block: Block, norm: Component, residual: Component, ndim: int) -> None:
+    def __init__(
+        self, width: int, block: Block, norm: Component, residual: Component, ndim: int, make: Make = make
+    ) -> None:
         super().__init__()
         self.mixer_norm = make("norm", norm, width, ndim=ndim)
         self.mixer = make("mixer", block.mixer, width, ndim=ndim)
@@ -50,12 +53,16 @@ class NetworkBlock(nn.Module):
 class NetworkStage(nn.Module):
     """An optional downsampler, then blocks of one width."""
 
-    def __init__(self, in_width: int, stage: Stage, norm: Component, residual: Component, ndim: int) -> None:
+    def __init__(
+        self, in_width: int, stage: Stage, norm: Component, residual: Component, ndim: int, make: Make = make
+    ) -> None:
         super().__init__()
         self.downsample = (
             make("stem", stage.downsample, in_width, stage.width, ndim=ndim) if stage.downsample else nn.Identity()
         )
-        self.blocks = nn.ModuleList(NetworkBlock(stage.width, block, norm, residual, ndim) for block in stage.blocks)
+        self.blocks = nn.ModuleList(
+            NetworkBlock(stage.width, block, norm, residual, ndim, make) for block in stage.blocks
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, in_width, *spatial) -> (batch, width, *spatial / stride)."""
@@ -72,13 +79,13 @@ class Network(nn.Module):
     not support the task's number of dimensions.
     """
 
-    def __init__(self, architecture: Architecture, task: Task) -> None:
+    def __init__(self, architecture: Architecture, task: Task, make: Make = make) -> None:
         super().__init__()
         stages, norm, residual, ndim = architecture.stages, architecture.norm, architecture.residual, task.ndim
         self.stem = make("stem", architecture.stem, task.input_shape[0], stages[0].width, ndim=ndim)
         before = (stages[0], *stages[:-1])
         self.stages = nn.ModuleList(
-            NetworkStage(previous.width, stage, norm, residual, ndim)
+            NetworkStage(previous.width, stage, norm, residual, ndim, make)
             for previous, stage in zip(before, stages, strict=True)
         )
         self.norm = make("norm", norm, stages[-1].width, ndim=ndim)
@@ -92,25 +99,3 @@ class Network(nn.Module):
         for stage in self.stages:
             x = stage(x)
         return self.head(self.norm(x).flatten(2).mean(dim=2))
-
-
-def skeleton(architecture: Architecture, task: Task) -> Network:
-    """The network on the meta device: all of its modules and shapes, no values. About 4 ms."""
-    with torch.device("meta"), _WithoutInitialisation():
-        return Network(architecture, task)
-
-
-INITIALISERS = (Tensor.normal_, Tensor.uniform_, Tensor.fill_, Tensor.zero_, Tensor.mul_, Tensor.clamp_)
-
-
-class _WithoutInitialisation(TorchFunctionMode):
-    """Drawing initial values costs ten times the rest of building a module on the meta device, which has none."""
-
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Sequence[type], args: Sequence[Any] = (), kwargs: Any = None
-    ) -> Any:
-        if func in INITIALISERS or getattr(func, "__module__", None) == nn.init.__name__:
-            tensor = args[0] if args else kwargs["tensor"]
-            if tensor.is_meta:
-                return tensor
-        return func(*args, **(kwargs or {}))

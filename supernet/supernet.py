@@ -13,11 +13,12 @@ from torch import Tensor, nn
 
 from search_space import Architecture, Scalar, SearchSpace, UserError
 from supernet.foreign import refuse_what_cannot_stand
-from supernet.network import Network, Task, skeleton
+from supernet.network import Network, Task
+from supernet.skeleton import Skeletons, skeleton
 from supernet.slicing import centred_axes, cut
 
 SKELETONS = 512
-"""How many meta-device networks are kept; one takes about 5 ms to build."""
+"""How many meta-device networks are kept; one takes about a millisecond to build."""
 
 VIEWS = 2**14
 """How many views of shared weights are kept; making one takes several times as long as finding it."""
@@ -66,7 +67,8 @@ class Supernet(nn.Module):
         self.space = space
         self.task = task
         self.weights = nn.ParameterDict()
-        self._skeletons: OrderedDict[str, Known] = OrderedDict()
+        self._skeletons = Skeletons()
+        self._networks: OrderedDict[str, Known] = OrderedDict()
         self._views: dict[tuple[str, torch.Size], Tensor] = {}
         refuse_what_cannot_stand(space, task.ndim)
         with torch.random.fork_rng(devices=[]):
@@ -105,18 +107,18 @@ class Supernet(nn.Module):
         return self._known(architecture)[:2]
 
     def _known(self, architecture: Architecture) -> Known:
-        known = self._skeletons.get(architecture.id)  # hashing the architecture itself takes a thousand times longer
+        known = self._networks.get(architecture.id)  # hashing the architecture itself takes a thousand times longer
         if known is not None:
-            self._skeletons.move_to_end(architecture.id)
+            self._networks.move_to_end(architecture.id)
             return known
-        network = skeleton(architecture, self.task)
+        network = self._skeletons(architecture, self.task).train(self.training)
         parts, slots = _parts(network, architecture), []
         for part in parts:
             module, _, key = part.name.rpartition(".")
             slots.append((network.get_submodule(module)._parameters, key))
-        known = self._skeletons[architecture.id] = network, parts, slots, [self._view(part) for part in parts]
-        if len(self._skeletons) > SKELETONS:
-            self._skeletons.popitem(last=False)
+        known = self._networks[architecture.id] = network, parts, slots, [self._view(part) for part in parts]
+        if len(self._networks) > SKELETONS:
+            self._networks.popitem(last=False)
         return known
 
     def weights_for(self, architecture: Architecture) -> dict[str, Tensor]:
@@ -156,12 +158,18 @@ class Supernet(nn.Module):
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         """Weights that move to another device or dtype leave their views behind."""
         self._views.clear()
-        self._skeletons.clear()
+        self._networks.clear()
         return super()._apply(fn, recurse)
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy, or what travels to a worker, begins without the networks and views of this process."""
-        return {**self.__dict__, "_skeletons": OrderedDict(), "_views": {}}
+        return {**self.__dict__, "_skeletons": Skeletons(), "_networks": OrderedDict(), "_views": {}}
+
+    def train(self, mode: bool = True) -> Self:
+        """The networks, which have modules in common, are all of one mode."""
+        for network, *_ in self._networks.values():
+            network.train(mode)
+        return super().train(mode)
 
     def forward(self, x: Tensor, architecture: Architecture, weights: dict[str, Tensor] | None = None) -> Tensor:
         """Logits of one subnet: (batch, channels, *spatial) -> (batch, num_classes).
@@ -169,8 +177,6 @@ class Supernet(nn.Module):
         `weights` are `weights_for(architecture)` unless given.
         """
         network, parts, slots, _ = self._known(architecture)
-        if network.training != self.training:
-            network.train(self.training)
         given = self.weights_for(architecture) if weights is None else weights
         empty = [parameters[key] for parameters, key in slots]
         try:

@@ -18,7 +18,8 @@ from supernet.checkpoint import write_atomically
 from supernet.cost import cost
 from supernet.folding import foldable
 from supernet.latency import Latency, LatencyMeter
-from supernet.network import Network, skeleton
+from supernet.network import Network
+from supernet.skeleton import skeleton
 
 COVERAGE = 0.9
 """Nominal coverage of the intervals of predictions."""

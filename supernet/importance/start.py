@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from search_space import Architecture
 from supernet.importance.criterion import Batches, Criterion
 from supernet.importance.symmetry import Axis, Symmetry, elastic_axes, symmetries
-from supernet.network import skeleton
+from supernet.skeleton import skeleton
 from supernet.supernet import Supernet
 
 

@@ -20,7 +20,8 @@ from torch import Tensor
 from torch.func import functional_call
 
 from search_space import Architecture, Scalar, SearchSpace
-from supernet.network import Network, Task, skeleton
+from supernet.network import Network, Task
+from supernet.skeleton import skeleton
 from supernet.slicing import centred_axes
 
 Axis = tuple[str, int]

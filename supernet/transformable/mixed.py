@@ -124,7 +124,7 @@ class MixedNetwork:
         network, parts = self.supernet.skeleton(architecture)
         prefix = f"{path}."
         own = [(part.name.removeprefix(prefix), part) for part in parts if part.name.startswith(prefix)]
-        return network.get_submodule(path).train(), own
+        return network.get_submodule(path), own
 
     def _leaf(self, part: Part) -> Tensor:
         key = (part.shared, part.shape)

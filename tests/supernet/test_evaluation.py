@@ -13,8 +13,9 @@ from torch.nn import functional as F
 from search_space import Architecture, Block, Component, Stage, UserError
 from supernet.cost import cost
 from supernet.evaluation import evaluate, load_state, recalibrate
-from supernet.network import Network, Task, skeleton
+from supernet.network import Network, Task
 from supernet.registry import make
+from supernet.skeleton import skeleton
 from tests.spaces import TASKS, every_component
 
 

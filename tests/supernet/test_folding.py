@@ -16,7 +16,8 @@ from snugnet.run import Run
 from snugnet.subnet import load_subnet
 from supernet.cost import cost
 from supernet.folding import fold, foldable
-from supernet.network import Network, Task, skeleton
+from supernet.network import Network, Task
+from supernet.skeleton import skeleton
 from tests.journey import DIGITS
 
 TASKS = {"1-D": Task((2, 21), 5), "2-D": Task((1, 9, 11), 5)}

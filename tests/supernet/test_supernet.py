@@ -149,13 +149,13 @@ def test_the_same_seed_gives_the_same_supernet_and_leaves_the_global_generator_a
     assert torch.equal(state, torch.get_rng_state())
 
 
-def test_the_cache_of_skeletons_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cache_of_networks_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert SKELETONS >= 100
     monkeypatch.setattr("supernet.supernet.SKELETONS", 3)
     supernet = Supernet(SPACE, TASKS["2-D"])
     for architecture in samples(SPACE, 8):
         supernet.skeleton(architecture)
-    assert len(supernet._skeletons) == 3
+    assert len(supernet._networks) == 3
 
 
 def test_a_part_that_does_not_fit_is_a_defect() -> None:
@@ -203,7 +203,7 @@ def test_a_copy_has_its_own_weights_and_nothing_of_what_was_kept() -> None:
         copied = copy.deepcopy(supernet)
         for weight in supernet.weights.values():
             weight.zero_()
-        assert not copied._skeletons and not copied._views
+        assert not copied._networks and not copied._views
         assert torch.equal(copied(x, architecture), before)
         assert not torch.equal(supernet(x, architecture), before)
 
