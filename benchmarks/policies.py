@@ -36,7 +36,6 @@ from supernet.data import Data, Split, batches
 from supernet.data.dataset import open_data
 from supernet.network import Task
 from supernet.policies import POLICIES
-from supernet.recipe import training_batches
 from supernet.settings import TrainingSettings
 from supernet.supernet import Supernet
 from supernet.training import Training
@@ -132,7 +131,7 @@ class Comparison:
         progress = Progress(f"{arm}, seed {seed}", num_steps)
         started = time.process_time()
         training.run(
-            training_batches(data.train, settings, seed, training.pruning),
+            training.batches_of(data.train),
             on_step=lambda state: progress(state.step),
         )
         key |= {"num_steps": num_steps, "train_seconds": time.process_time() - started}

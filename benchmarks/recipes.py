@@ -41,7 +41,6 @@ from studies.table import Table
 from supernet.cost import cost
 from supernet.data import Data, load_data
 from supernet.network import Task
-from supernet.recipe import training_batches
 from supernet.settings import TrainingSettings
 from supernet.supernet import Supernet
 from supernet.training import Training
@@ -119,8 +118,7 @@ class Comparison:
         training = Training(supernet, settings, self.num_steps, seed, teacher=teacher, num_rows=num_rows)
         progress = Progress(f"{arm}, seed {seed}", self.num_steps)
         started = time.process_time()
-        data_of_steps = training_batches(data.train, settings, seed, training.pruning)
-        training.run(data_of_steps, on_step=lambda state: progress(state.step))
+        training.run(training.batches_of(data.train), on_step=lambda state: progress(state.step))
         seconds = time.process_time() - started
         key = {"recipe": self.recipe(arm), "arm": arm, "num_steps": self.num_steps, "seed": seed}
         self.table.append(

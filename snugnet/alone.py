@@ -12,7 +12,6 @@ from search_space import Architecture, SearchSpace
 from snugnet.evaluator import inherited
 from supernet.data import Data
 from supernet.network import Network, Task
-from supernet.recipe import training_batches
 from supernet.settings import TrainingSettings
 from supernet.supernet import Supernet
 from supernet.training import Training
@@ -50,6 +49,6 @@ def train_alone(
         supernet.fill(architecture, start)
     recipe = dataclasses.replace(settings, policy="uniform", subnets_per_step=1, teacher=None)
     training = Training(supernet, recipe, num_steps, seed, teacher=teacher, num_rows=len(data.train))
-    training.run(training_batches(data.train, recipe, seed, training.pruning), on_step=on_step)
+    training.run(training.batches_of(data.train), on_step=on_step)
     last = training.history[-1]
     return Alone(inherited(supernet, architecture, data.train), last["seconds"], last.get("cpu_seconds"))

@@ -23,7 +23,6 @@ from supernet.data import Data
 from supernet.distributed import Group
 from supernet.foreign import load_components
 from supernet.network import Task
-from supernet.recipe import training_batches
 from supernet.supernet import Supernet
 from supernet.training import Training
 
@@ -71,7 +70,7 @@ class Work:
                 line.keep({}, stored(state))
 
         training.run(
-            training_batches(data.train, settings, experiment.seed, training.pruning),
+            training.batches_of(data.train),
             on_step=on_step,
             probe=probe_of(experiment.space, data) if first else lambda _: {},
             stop=line.stopping if first else lambda: False,

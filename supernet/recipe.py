@@ -10,8 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from supernet.channel_sampling import sampled_channels
-from supernet.data import Augmentation, Batch, Split, batches
-from supernet.data.batches import Pass
+from supernet.data import Augmentation, Batch
 from supernet.data.rand_augment import RandAugment
 from supernet.feature_diversity import diversity_weights
 from supernet.losses import subnet_loss
@@ -31,12 +30,6 @@ def augmentation_of(settings: TrainingSettings) -> Augmentation | None:
     number = settings.rand_augment
     further = RandAugment(number, settings.rand_augment_magnitude) if number else None
     return Augmentation(settings.shift, settings.flip, further) if settings.shift or settings.flip or further else None
-
-
-def training_batches(train: Split, settings: TrainingSettings, seed: int, pass_of: Pass | None = None) -> Batches:
-    """The batches that the settings ask for; in epochs, or in the passes that sample pruning makes of them."""
-    augmentation = augmentation_of(settings)
-    return lambda step: batches(train, settings.batch_size, seed, step, augmentation, pass_of)
 
 
 @dataclass(frozen=True)

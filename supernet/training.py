@@ -19,13 +19,14 @@ from torch.nn import functional as F
 from search_space import Architecture, UserError
 from supernet.checkpoint import below, load_tensors, save_tensors
 from supernet.cost import cost
+from supernet.data import Split, batches
 from supernet.distributed import Group
 from supernet.hints.shared import Hints
 from supernet.optimizer import SubnetAdamW
 from supernet.policies import policy
 from supernet.policies.complexity import Complexity
 from supernet.policies.policy import Draw
-from supernet.recipe import Batches, Recipe
+from supernet.recipe import Batches, Recipe, augmentation_of
 from supernet.sample_pruning import SamplePruning, row_losses
 from supernet.settings import TrainingSettings
 from supernet.stage_features import Outputs, stage_features
@@ -132,6 +133,11 @@ class Training:
         if checkpoint:
             self.save(checkpoint)
         return self.step == self.num_steps
+
+    def batches_of(self, train: Split) -> Batches:
+        """The batches that the settings ask for; in epochs, or in the passes that sample pruning makes of them."""
+        size, augmentation = self.settings.batch_size, augmentation_of(self.settings)
+        return lambda step: batches(train, size, self.seed, step, augmentation, self.pruning)
 
     def train_step(self, x: Tensor, labels: Tensor) -> None:
         """One update from every architecture that the policy draws for this step; `losses` has that of each, in nats.

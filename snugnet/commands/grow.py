@@ -24,7 +24,6 @@ from supernet.checkpoint import content_hash, save_tensors
 from supernet.cost import cost
 from supernet.data import batches
 from supernet.growth import Growing, Growth, growths, make_room
-from supernet.recipe import training_batches
 from supernet.supernet import Supernet
 from supernet.training import Training, load_weights
 
@@ -163,7 +162,7 @@ def _train(run: Run, training: Training, growing: Growing, table: Table, thresho
         watch.begin(training.step, training.history)
         with stop_on_signal() as stop:
             return training.run(
-                training_batches(data.train, settings, seed, training.pruning),
+                training.batches_of(data.train),
                 checkpoint=_checkpoint(run),
                 on_step=on_step,
                 stop=stop,

@@ -21,7 +21,6 @@ from snugnet.subnet import load_subnet, read_card
 from supernet.checkpoint import content_hash
 from supernet.data import Data
 from supernet.policies import POLICIES
-from supernet.recipe import training_batches
 from supernet.supernet import Supernet
 from supernet.training import Training
 
@@ -120,7 +119,7 @@ def _train_alone(run: Run, training: Training, watch: Watch, stop: Callable[[], 
         torch.set_num_threads(settings.threads)
     watch.begin(training.step, training.history)
     return training.run(
-        training_batches(data.train, settings, run.experiment.seed, training.pruning),
+        training.batches_of(data.train),
         checkpoint=run.supernet_path,
         on_step=lambda state: watch(state.step, state.losses_by_size(), state.logged()),
         probe=probe_of(run.experiment.space, data),

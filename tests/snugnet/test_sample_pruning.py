@@ -8,7 +8,6 @@ from snugnet.commands.train import prepare
 from snugnet.experiment import read_experiment
 from snugnet.run import Run
 from supernet.checkpoint import load_tensors
-from supernet.recipe import training_batches
 from tests.journey import DIGITS, run_cli
 
 PRUNED = DIGITS.replace("[supernet]", "[supernet]\nsample_pruning = 0.2")
@@ -22,8 +21,7 @@ def test_a_run_that_stopped_in_the_middle_of_a_pass_ends_with_the_same_weights(t
     run = Run.of(read_experiment(tmp_path / "tiny.toml"), tmp_path / "stopped")
     run.begin()
     training = prepare(run)
-    batches = training_batches(run.data.train, training.settings, training.seed, training.pruning)
-    training.run(batches, checkpoint=run.supernet_path, stop=lambda: training.step == 20)
+    training.run(training.batches_of(run.data.train), checkpoint=run.supernet_path, stop=lambda: training.step == 20)
     tensors, metadata = load_tensors(run.supernet_path)
     first, num_passes = tensors["pruning/place"].tolist()
     assert 0 < first < metadata["step"] == 20 and num_passes == 2
