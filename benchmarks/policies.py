@@ -1,10 +1,10 @@
 """Training policies at equal compute: what a subnet's inherited weights are worth, against training it alone.
 
-Architectures are stratified by FLOPs over the experiment's space. Each is trained alone for the experiment's epochs
-with every seed. Each policy trains a supernet by the same recipe for as many steps as `--compute` times the CPU
-seconds of the largest architecture alone allow; the steps follow from a calibration, in which steps of both are timed
-in turn, and the table shows the CPU seconds that were spent beside those asked for. Accuracies are those on the
-official test set, on which nothing is chosen. An interrupted benchmark continues where it stopped.
+Architectures are stratified by FLOPs over the experiment's space. Each is trained alone for `--epochs` with every seed.
+Each policy trains a supernet by the same recipe for as many steps as `--compute` times the CPU seconds of the largest
+architecture alone allow; the steps follow from a calibration, in which steps of both are timed in turn, and the table
+shows the CPU seconds that were spent beside those asked for. Accuracies are those on the official test set, on which
+nothing is chosen. An interrupted benchmark continues where it stopped.
 
     SNUGNET_DATA=/path/to/data python -m benchmarks.policies experiments/fashion_mnist_depthwise.toml --out policies
 """
@@ -181,14 +181,13 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=POLICIES, default=list(POLICIES), help="some of the policies")
     parser.add_argument("--architectures", type=int, default=20, help="beside the largest (default 20)")
     parser.add_argument("--seeds", type=int, default=3, help="of both (default 3)")
-    parser.add_argument("--epochs", type=int, help="of a network alone (default: the experiment's)")
+    parser.add_argument("--epochs", type=int, default=2, help="of a network alone (default 2)")
     parser.add_argument("--compute", nargs="+", type=float, default=[3.0], help="times the largest alone (default 3)")
     options = parser.parse_args()
     torch.set_num_threads(1)
     experiment = read_experiment(options.experiment)
-    if options.epochs:
-        settings = dataclasses.replace(experiment.supernet, epochs=options.epochs)
-        experiment = dataclasses.replace(experiment, supernet=settings)
+    settings = dataclasses.replace(experiment.supernet, epochs=options.epochs)
+    experiment = dataclasses.replace(experiment, supernet=settings)
     data, open_report = open_data(experiment.data, experiment.base)
     task = Task(data.input_shape, data.num_classes)
     some = stratified(experiment.space, task, experiment.seed, options.architectures)
