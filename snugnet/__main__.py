@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import pairwise
 from typing import Any
 
 import typer
@@ -24,7 +25,9 @@ def main() -> None:
     except UsageError as error:
         context = getattr(error, "ctx", None)
         command = context.command_path if context else "snugnet"
-        _refuse(f"{error.format_message().rstrip('.')}; see {command} --help")
+        options = getattr(getattr(error, "param", None), "opts", ())
+        given = "".join(f", given {value!r}" for option, value in pairwise(sys.argv) if option in options)
+        _refuse(f"{error.format_message().rstrip('.')}{given}; see {command} --help")
     except Interrupted as interruption:
         print(f"snugnet: {interruption}", file=sys.stderr)
         sys.exit(1)
