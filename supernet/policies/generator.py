@@ -29,9 +29,13 @@ def flops_range(space: SearchSpace, flops: Callable[[Architecture], int]) -> tup
 
 
 def generate(
-    space: SearchSpace, flops: Callable[[Architecture], int], wanted: float, generator: np.random.Generator
+    space: SearchSpace,
+    flops: Callable[[Architecture], int],
+    wanted: float,
+    generator: np.random.Generator,
+    tolerance: float = TOLERANCE,
 ) -> Architecture:
-    """A random architecture with `wanted` FLOPs within `TOLERANCE`, or the closest one met.
+    """A random architecture with `wanted` FLOPs within this share of them, or the closest one met.
 
     A uniform number stands behind each decision. Raising all of them to one power pushes every width, depth, kernel and
     expansion of the random architecture up or down together, while the kinds of components stay; halving finds the
@@ -58,7 +62,7 @@ def generate(
             excess = flops(architecture) - wanted
             if abs(excess) < gap:
                 closest, gap = architecture, abs(excess)
-            if gap <= TOLERANCE * wanted:
+            if gap <= tolerance * wanted:
                 return closest
             low, high = (exponent, high) if excess > 0 else (low, exponent)
     return closest
