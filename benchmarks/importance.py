@@ -34,8 +34,8 @@ from supernet.data.dataset import open_data
 from supernet.importance import CRITERIA, Criterion, start_from
 from supernet.network import Task
 from supernet.policies import policy
-from supernet.policies.policy import Draw
-from supernet.settings import TrainingSettings
+from supernet.policies.complexity import Complexity
+from supernet.policies.compute import flops_of_a_step
 from supernet.supernet import Supernet
 from supernet.training import Training
 
@@ -87,7 +87,9 @@ def rows_of(experiment: Experiment, data: Data, seed: int, start_steps: int, num
     read = list(islice(batches(data.train, settings.batch_size, seed + 1000), BATCHES))
     generator = np.random.default_rng(0)
     subnets = [space.sample(generator) for _ in range(SUBNETS)]
-    further_steps = round(start_steps * cost(largest, task).flops / flops_of_a_step(space, task, settings))
+    flops = Complexity(lambda part: cost(part, task).flops)
+    a_step = flops_of_a_step(policy(settings.policy, settings.subnets_per_step), space, flops)
+    further_steps = round(start_steps * flops(largest) / a_step)
 
     def accuracy(supernet: Supernet, architecture: Architecture) -> float:
         return quality_of(inherited(supernet, architecture, data.train), data.search).accuracy
@@ -117,17 +119,6 @@ def rows_of(experiment: Experiment, data: Data, seed: int, start_steps: int, num
     rows.append(after_training(Supernet(space, task, seed=seed), "from scratch", num_steps))
     rows.append(after_training(Supernet(space, task, seed=seed), "from scratch, longer", num_steps + further_steps))
     return rows
-
-
-def flops_of_a_step(space: SearchSpace, task: Task, settings: TrainingSettings) -> float:
-    """Of its forward passes for one input: the mean over 100 steps of the policy."""
-
-    def flops(architecture: Architecture) -> int:
-        return cost(architecture, task).flops
-
-    draws, generator = policy(settings.policy, settings.subnets_per_step), np.random.default_rng(1)
-    steps = (draws(Draw(space, generator, step / 100, lambda _: 0.0, flops)) for step in range(100))
-    return float(np.mean([(np.mean if draws.splits_batch else np.sum)([flops(a) for a in step]) for step in steps]))
 
 
 def show(rows: list[dict[str, Any]]) -> None:

@@ -130,7 +130,7 @@ def transform(
     run: RunFolder,
     flops: Annotated[int, typer.Option("--flops", metavar="T", help="Of one forward pass of one input.")],
     tolerance: Annotated[float, typer.Option(help="How far from them the subnet may be, as a share.")] = 0.05,
-    epochs: Annotated[Optional[int], typer.Option(min=1, help="Half the supernet's by default.")] = None,  # noqa: UP045
+    epochs: Annotated[Optional[int], typer.Option(min=1, help="By default half of what the supernet cost.")] = None,  # noqa: UP045
     alignment: Annotated[Alignment, typer.Option(help="Of two widths; interpolation is TAS's.")] = Alignment.zeros,
     json: Json = False,
 ) -> None:
@@ -197,7 +197,7 @@ def measure(
 def finish(
     subnet: Annotated[Path, typer.Argument(metavar="SUBNET", help="A folder made by snugnet extract.")],
     out: Annotated[Path, typer.Option("--out", metavar="NEW", help="A new folder for the finished subnet.")],
-    epochs: Annotated[Optional[int], typer.Option(min=1, help="Half the supernet's by default.")] = None,  # noqa: UP045
+    epochs: Annotated[Optional[int], typer.Option(min=1, help="By default half of what the supernet cost.")] = None,  # noqa: UP045
     learning_rate: Annotated[Optional[float], typer.Option(help="The supernet's by default.")] = None,  # noqa: UP045
     run: Annotated[Optional[Path], typer.Option("--run", metavar="DIR", help="Its run, if moved.")] = None,  # noqa: UP045
     json: Json = False,
@@ -215,7 +215,7 @@ def audit(
         int, typer.Option(min=3, help="How many, stratified by FLOPs; a larger number later keeps these.")
     ] = 20,
     seeds: Annotated[int, typer.Option(min=1, help="Trainings alone of each.")] = 1,
-    epochs: Annotated[Optional[int], typer.Option(min=1, help="Of each; the supernet's by default.")] = None,  # noqa: UP045
+    epochs: Annotated[Optional[int], typer.Option(min=1, help="Of each; by default what the supernet cost.")] = None,  # noqa: UP045
     address: Annotated[str, typer.Option(help="'local', or the address of a Ray cluster.")] = "local",
     json: Json = False,
 ) -> None:

@@ -129,7 +129,8 @@ def audit(
     run: Path, *, architectures: int = 20, seeds: int = 1, epochs: int | None = None, address: str = "local"
 ) -> Audited:
     """Train architectures stratified by FLOPs alone, on Ray, and compare them with the supernet's; continues where an
-    earlier audit stopped. `epochs` are the supernet's unless given; the seeds are the run's and those after it.
+    earlier audit stopped. `epochs` are those in which the largest alone costs as much as the supernet unless given; the
+    seeds are the run's and those after it.
 
     Raises UserError where the run is not trained, or the cluster cannot be reached, and Interrupted after SIGINT.
     """
@@ -139,7 +140,7 @@ def audit(
     opened = Run.open(Path(run))
     experiment, settings, first = opened.experiment, opened.experiment.supernet, opened.experiment.seed
     history = opened.checkpoint[1]["history"]
-    epochs = epochs or settings.epochs
+    epochs = epochs or opened.epochs_alone
     num_steps = settings.num_steps(len(opened.data.train), epochs)
     chosen, largest = stratified(experiment.space, opened.task, first, architectures), experiment.space.largest()
     if architectures > len(chosen):

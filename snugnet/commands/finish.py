@@ -75,7 +75,8 @@ def finish(
 ) -> Finished:
     """Train the subnet on from its inherited weights, unfolded, and write a new folder of the same form.
 
-    The recipe is the supernet's, with half its `epochs` unless given: lower rates gained less wherever they were tried.
+    The recipe is the supernet's, without `epochs` for half as many as the largest alone could make at the supernet's
+    cost: lower learning rates gained less wherever they were tried.
     Raises UserError where the subnet or its run cannot be used, and Interrupted after SIGINT, with nothing written.
     """
     if epochs is not None and epochs < 1:
@@ -88,7 +89,7 @@ def finish(
     experiment, data = opened.experiment, opened.data
     before = load_subnet(folder, experiment.components)
     architecture, largest = Architecture.from_dict(card["architecture"]), opened.largest
-    epochs = epochs or math.ceil(experiment.supernet.epochs / 2)
+    epochs = epochs or math.ceil(opened.epochs_alone / 2)
     settings = experiment.supernet
     settings = dataclasses.replace(settings, learning_rate=learning_rate or settings.learning_rate)
     num_steps = settings.num_steps(len(data.train), epochs)

@@ -76,9 +76,9 @@ def transform(
 ) -> Transformed:
     """Search from the run's supernet, whose own weights stay as they are, and store the subnet as a trial.
 
-    `flops` are those of one forward pass of one input. `epochs` count passes over half of the training rows, half the
-    supernet's unless given. Raises UserError where the run is not trained or the target lies outside its space, and
-    Interrupted after SIGINT.
+    `flops` are those of one forward pass of one input. `epochs` count passes over half of the training rows: half as
+    many as the largest alone could make at the supernet's cost, unless given. Raises UserError where the run is not
+    trained or the target lies outside its space, and Interrupted after SIGINT.
     """
     if flops < 1:
         raise UserError(f"--flops {flops} must be at least 1")
@@ -89,7 +89,7 @@ def transform(
     opened = Run.open(Path(run))
     if any(row["supernet"] not in (None, opened.supernet_hash) for row in opened.trials.rows()):
         raise UserError(f"{run}/trials belong to another supernet than {opened.supernet_path}; begin a new run")
-    epochs = epochs or math.ceil(opened.experiment.supernet.epochs / 2)
+    epochs = epochs or math.ceil(opened.epochs_alone / 2)
     path = _path(opened, {"flops": flops, "tolerance": tolerance, "epochs": epochs, "alignment": alignment})
     with opened.exclusive():
         transformation = _prepare(opened, flops, tolerance, epochs, alignment)

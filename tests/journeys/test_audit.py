@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -26,6 +27,7 @@ from snugnet.evaluator import inherited, quality_of
 from snugnet.pairs import PAIRS
 from snugnet.run import Run
 from studies.table import Table
+from supernet.cost import cost
 from supernet.settings import TrainingSettings
 from tests.journey import DIGITS, run_cli, trained_run
 
@@ -129,6 +131,21 @@ def test_other_weights_are_kept_apart(run: Path, tmp_path: Path) -> None:
     second = audit(folder, "--architectures", "3")
     assert (first["left_aside"], second["left_aside"]) == (0, 4)
     assert second["architectures"] == first["architectures"]
+
+
+def test_without_epochs_the_largest_costs_what_the_supernet_did(run: Path) -> None:
+    opened = Run.open(run)
+    space, generator = opened.experiment.space, np.random.default_rng(1)
+
+    def flops(architecture: Architecture) -> int:
+        return cost(architecture, opened.task).flops
+
+    subnets = (draw(generator) for draw in (space.largest, space.smallest, space.sample) for _ in range(100))
+    sandwich = sum(map(flops, subnets)) / 100 / flops(space.largest())
+    longer = dataclasses.replace(opened.experiment, supernet=dataclasses.replace(opened.experiment.supernet, epochs=50))
+    assert dataclasses.replace(opened, experiment=longer).epochs_alone == pytest.approx(50 * sandwich, rel=0.05)
+    assert 50 * sandwich > 55
+    assert audit(run, "--architectures", "3")["epochs"] == opened.epochs_alone
 
 
 def test_other_epochs_are_kept_apart(run: Path, tmp_path: Path) -> None:

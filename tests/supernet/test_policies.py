@@ -19,6 +19,7 @@ from supernet.network import Task
 from supernet.policies import POLICIES, policy
 from supernet.policies.attentive import NUM_CANDIDATES
 from supernet.policies.complexity import Complexity
+from supernet.policies.compute import flops_of_a_step
 from supernet.policies.generator import TOLERANCE, generate
 from supernet.policies.multi_architecture import WARMUP
 from supernet.policies.policy import Draw
@@ -142,6 +143,19 @@ def test_log_uniform_trains_every_size_equally_often() -> None:
     assert kstest(shares, "uniform").pvalue > 0.01
     uniform = [a for step in range(100) for a in policy("uniform", 4)(a_draw(step, space=ONE_KIND))]
     assert kstest((np.log([made_up_flops(a) for a in uniform]) - low) / (high - low), "uniform").pvalue < 1e-6
+
+
+def test_the_flops_of_a_step_are_those_of_what_sees_a_row() -> None:
+    smallest, largest = (made_up_flops(end) for end in (ONE_KIND.smallest(), ONE_KIND.largest()))
+
+    def of(name: str, num_subnets: int) -> float:
+        return flops_of_a_step(policy(name, num_subnets), ONE_KIND, made_up_flops)
+
+    assert of("sandwich", 2) == smallest + largest
+    assert of("sandwich", 5) == pytest.approx(smallest + largest + 3 * of("uniform", 1), rel=0.05)
+    assert of("sorted", 4) == pytest.approx(of("sorted", 1), rel=0.1)
+    assert largest < of("progressive", 2) < 2 * largest
+    assert largest < of("best_up", 3)
 
 
 def run_shift(drops: np.ndarray[Any, Any], num_windows: int) -> tuple[Shift, list[dict[int, float]]]:
