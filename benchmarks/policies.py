@@ -130,10 +130,7 @@ class Comparison:
         training = training_of(space, data, settings, num_steps, seed)
         progress = Progress(f"{arm}, seed {seed}", num_steps)
         started = time.process_time()
-        training.run(
-            training.batches_of(data.train),
-            on_step=lambda state: progress(state.step),
-        )
+        training.run(training.batches_of(data.train), on_step=lambda state: progress(state.step))
         key |= {"num_steps": num_steps, "train_seconds": time.process_time() - started}
         networks = ((a.id, inherited(training.supernet, a, data.train)) for a in self.architectures)
         self.shared.append([{**key, "id": i, "accuracy": quality_of(n, self.test).accuracy} for i, n in networks])

@@ -61,8 +61,8 @@ def _training(run: Run) -> Section:
     )
     settings = run.experiment.supernet
     words = (
-        f"{metadata['step']} of {metadata['num_steps']} steps with subnets drawn by the policy {settings.policy}."
-        f" The space has {run.experiment.space.size:,} architectures."
+        f"{metadata['step']} of {metadata['num_steps']} steps with subnets drawn by the policy {settings.policy}. "
+        f"The space has {run.experiment.space.size:,} architectures."
     )
     return Section(title, paragraph(words) + loss + accuracy)
 

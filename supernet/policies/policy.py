@@ -19,7 +19,7 @@ class Draw:
 
     `generator` follows from the run's seed and the step alone. `progress` is the share of the training that is done, 0
     to below 1. `loss` is an architecture's cross-entropy on the step's batch in nats, without gradients; it costs a
-    forward pass. `flops` is that of one input, in microseconds.
+    forward pass. `flops` are an architecture's for one input; asking for them takes microseconds.
     """
 
     space: SearchSpace
