@@ -28,13 +28,12 @@ from search_space import Architecture, Scalar, SearchSpace
 from snugnet.alone import train_alone
 from snugnet.evaluator import inherited, quality_of
 from snugnet.experiment import Experiment, read_experiment
-from supernet.cost import cost
+from supernet.cost import flops_of_parts
 from supernet.data import Data, batches
 from supernet.data.dataset import open_data
 from supernet.importance import CRITERIA, Criterion, start_from
 from supernet.network import Task
 from supernet.policies import policy
-from supernet.policies.complexity import Complexity
 from supernet.policies.compute import flops_of_a_step
 from supernet.supernet import Supernet
 from supernet.training import Training
@@ -87,7 +86,7 @@ def rows_of(experiment: Experiment, data: Data, seed: int, start_steps: int, num
     read = list(islice(batches(data.train, settings.batch_size, seed + 1000), BATCHES))
     generator = np.random.default_rng(0)
     subnets = [space.sample(generator) for _ in range(SUBNETS)]
-    flops = Complexity(lambda part: cost(part, task).flops)
+    flops = flops_of_parts(task)
     a_step = flops_of_a_step(policy(settings.policy, settings.subnets_per_step), space, flops)
     further_steps = round(start_steps * flops(largest) / a_step)
 

@@ -23,8 +23,7 @@ from snugnet.evaluator import inherited, quality_of
 from snugnet.run import Run
 from studies.schema import Column, Schema
 from studies.table import Table
-from supernet.cost import cost
-from supernet.policies.complexity import Complexity
+from supernet.cost import flops_of_parts
 from supernet.policies.generator import generate
 
 SCHEMA = Schema(
@@ -49,7 +48,7 @@ TOLERANCE = 0.05
 def random_accuracies(run: Run, target: int, seconds: float, seed: int) -> list[float]:
     """Of different random architectures within the tolerance of the target, in so much CPU time."""
     generator, found = np.random.default_rng(seed), dict[str, float]()
-    flops = Complexity(lambda part: cost(part, run.task).flops)
+    flops = flops_of_parts(run.task)
     supernet, started = run.supernet, time.process_time()
     while time.process_time() - started < seconds or not found:
         architecture = generate(run.experiment.space, flops, target, generator)

@@ -20,12 +20,11 @@ from snugnet.experiment import Experiment, parse_experiment
 from studies.schema import Column, Schema
 from studies.table import Table
 from supernet.checkpoint import content_hash, load_tensors, write_atomically
-from supernet.cost import cost
+from supernet.cost import flops_of_parts
 from supernet.data import Data, load_data
 from supernet.latency import LatencyMeter
 from supernet.network import Task
 from supernet.policies import policy
-from supernet.policies.complexity import Complexity
 from supernet.policies.compute import flops_of_a_step
 from supernet.supernet import Supernet
 from supernet.training import load_weights
@@ -181,7 +180,7 @@ class Run:
     def epochs_alone(self) -> int:
         """Epochs of the largest architecture alone that cost the FLOPs of the supernet's training, at least one."""
         settings, space = self.experiment.supernet, self.experiment.space
-        flops = Complexity(lambda part: cost(part, self.task).flops)
+        flops = flops_of_parts(self.task)
         a_step = flops_of_a_step(policy(settings.policy, settings.subnets_per_step), space, flops)
         return max(1, round(settings.epochs * a_step / flops(space.largest())))
 

@@ -9,9 +9,8 @@ from itertools import count, islice
 import numpy as np
 
 from search_space import Architecture, SearchSpace
-from supernet.cost import cost
+from supernet.cost import flops_of_parts
 from supernet.network import Task
-from supernet.policies.complexity import Complexity
 from supernet.policies.generator import flops_range, generate
 
 SMALL = 1024
@@ -27,7 +26,7 @@ def stratified(space: SearchSpace, task: Task, seed: int, number: int) -> list[A
 
     Every beginning of their order is spread evenly: whoever takes more takes the same ones and others.
     """
-    flops, chosen = Complexity(lambda part: cost(part, task).flops), dict[str, Architecture]()
+    flops, chosen = flops_of_parts(task), dict[str, Architecture]()
     low, high = map(math.log, flops_range(space, flops))
     left = sorted(space.enumerate(), key=lambda a: a.id) if space.size <= SMALL else []
     for place, share in enumerate(islice(van_der_corput(), min(number, space.size))):

@@ -13,6 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from search_space import Architecture
 from supernet.folding import fold, foldable
 from supernet.network import Task
+from supernet.policies.complexity import Complexity
 from supernet.skeleton import skeleton
 
 
@@ -47,3 +48,8 @@ def cost(architecture: Architecture, task: Task) -> Cost:
     with torch.no_grad(), counter:
         network(torch.empty(2, *task.input_shape, device="meta"))  # batch norm takes no batch of one
     return Cost(sum(p.numel() for p in network.parameters()), counter.get_total_flops() // 2)
+
+
+def flops_of_parts(task: Task) -> Complexity:
+    """The `flops` of architectures, in microseconds where their parts have been seen."""
+    return Complexity(lambda part: cost(part, task).flops)

@@ -18,13 +18,12 @@ from torch.nn import functional as F
 
 from search_space import Architecture, UserError
 from supernet.checkpoint import below, load_tensors, save_tensors
-from supernet.cost import cost
+from supernet.cost import flops_of_parts
 from supernet.data import Split, batches
 from supernet.distributed import Group
 from supernet.hints.shared import Hints
 from supernet.optimizer import SubnetAdamW
 from supernet.policies import policy
-from supernet.policies.complexity import Complexity
 from supernet.policies.policy import Draw
 from supernet.recipe import Batches, Recipe, augmentation_of
 from supernet.sample_pruning import SamplePruning, row_losses
@@ -75,7 +74,7 @@ class Training:
             self.teacher.eval()
         self.policy = policy(self.settings.policy, self.settings.subnets_per_step)
         taught = self.teacher is not None or self.policy.first_teaches
-        self.flops = Complexity(lambda part: cost(part, self.supernet.task).flops)
+        self.flops = flops_of_parts(self.supernet.task)
         self.hints = Hints(self.settings.hints if taught else {}, self.supernet, self.teacher, self.seed)
         weights = dict(self.supernet.weights.items())
         self.optimizer = SubnetAdamW(weights | self.hints.weights, weight_decay=self.settings.weight_decay)
