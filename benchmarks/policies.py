@@ -4,7 +4,8 @@ Architectures are stratified by FLOPs over the experiment's space. Each is train
 Each policy trains a supernet by the same recipe for as many steps as `--compute` times the CPU seconds of the largest
 architecture alone allow; the steps follow from a calibration, in which steps of both are timed in turn, and the table
 shows the CPU seconds that were spent beside those asked for. Accuracies are those on the official test set, on which
-nothing is chosen. An interrupted benchmark continues where it stopped.
+nothing is chosen. An interrupted benchmark continues where it stopped. The
+picture shows the gap of each architecture.
 
     SNUGNET_DATA=/path/to/data python -m benchmarks.policies experiments/fashion_mnist_depthwise.toml --out policies
 """
@@ -14,11 +15,13 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import numpy as np
 import torch
 
@@ -39,6 +42,9 @@ from supernet.policies import POLICIES
 from supernet.settings import TrainingSettings
 from supernet.supernet import Supernet
 from supernet.training import Training
+
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt
 
 ALONE = Schema(
     columns=(
@@ -68,6 +74,8 @@ SHARED = Schema(
 
 CALIBRATION_STEPS = 200
 """Timed of the supernet and of the largest architecture, in turn."""
+
+FIGURE = "gaps.png"
 
 
 def training_of(space: SearchSpace, data: Data, settings: TrainingSettings, num_steps: int, seed: int) -> Training:
@@ -154,14 +162,40 @@ class Comparison:
         known = self.trained_alone()
         return np.array([[known[a.id, s]["accuracy"] for s in range(num_seeds)] for a in self.architectures[1:]])
 
+    def inherited(self, arm: str, compute: float, seed: int) -> dict[str, dict[str, Any]]:
+        """The rows of one supernet, by architecture."""
+        key = {"arm": arm, "compute": compute, "seed": seed, "alone_steps": self.num_steps}
+        return {row["id"]: row for row in self.shared.rows() if key.items() <= row.items()}
+
+    def gaps(self, arm: str, compute: float, num_seeds: int) -> Floats:
+        """In points, of each architecture but the largest, mean over the seeds."""
+        supernets = [self.inherited(arm, compute, seed) for seed in range(num_seeds)]
+        found = [[rows[a.id]["accuracy"] for rows in supernets] for a in self.architectures[1:]]
+        return 100 * (self.accuracies_alone(num_seeds) - np.array(found)).mean(axis=1)
+
+    def draw(self, arms: Sequence[tuple[float, str]], num_seeds: int, path: Path) -> None:
+        """The gap of each architecture over its FLOPs, a line for each compute and policy."""
+        mflops = np.array([self.flops(a) for a in self.architectures[1:]]) / 1e6
+        order = np.argsort(mflops)
+        figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
+        for compute, arm in arms:
+            gaps = self.gaps(arm, compute, num_seeds)[order]
+            axes.plot(mflops[order], gaps, "o-", markersize=3, linewidth=1, label=f"{arm}, {compute:g} times")
+        axes.axhline(0, color="black", linestyle="--", label="trained alone")
+        axes.set_yscale("symlog", linthresh=2)
+        axes.set_yticks(ticks := [-2, -1, 0, 1, 2, 5, 10, 20], map(str, ticks))
+        axes.set(xscale="log", xlabel="MFLOPs", ylabel="accuracy alone minus inherited, points")
+        axes.legend(fontsize=8)
+        figure.savefig(path, dpi=120)
+        plt.close(figure)
+
     def line(self, arm: str, compute: float, num_seeds: int) -> str:
         """Mean over the seeds of each figure: alone is the mean over all seeds, inherited that of one supernet."""
         largest, *others = (a.id for a in self.architectures)
         alone, known, figures = self.accuracies_alone(num_seeds), self.trained_alone(), []
         cost_alone = np.mean([known[largest, seed]["train_seconds"] for seed in range(num_seeds)])
         for seed in range(num_seeds):
-            key = {"arm": arm, "compute": compute, "seed": seed, "alone_steps": self.num_steps}
-            rows = {row["id"]: row for row in self.shared.rows() if key.items() <= row.items()}
+            rows = self.inherited(arm, compute, seed)
             found = agreement(np.array([rows[each]["accuracy"] for each in others]), alone, 0)
             seconds, top = rows[largest]["train_seconds"] / cost_alone, 100 * rows[largest]["accuracy"]
             tau = found.kendall.value if found.kendall else np.nan
@@ -198,10 +232,12 @@ def main() -> None:
         print(f"alone for {comparison.num_steps} steps; two seeds rank {len(some)} architectures with tau {tau:.3f}")
     heads = ("steps", 8), ("compute", 9), ("spent", 9), ("mean gap", 10), ("worst", 8), ("tau", 8), ("largest", 11)
     print(f"{'policy':<20}" + "".join(f"{name:>{width}}" for name, width in heads))
-    for compute, arm in product(options.compute, options.only):
+    arms = list(product(options.compute, options.only))
+    for compute, arm in arms:
         for seed in range(options.seeds):
             comparison.train_shared(arm, compute, seed)
         print(comparison.line(arm, compute, options.seeds), flush=True)
+    comparison.draw(arms, options.seeds, options.out / f"{options.epochs}_epochs_{FIGURE}")
 
 
 if __name__ == "__main__":
