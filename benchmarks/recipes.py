@@ -6,12 +6,13 @@ table shows the accuracy on the search split, on which recipes may be chosen, an
 the base with the standard error over the seeds. Rows belong to the whole recipe, so another experiment's or an arm's
 former settings are left aside. An interrupted benchmark continues where it stopped.
 
-    SNUGNET_DATA=/path/to/data python -m benchmarks.recipes experiments/fashion_mnist.toml --out recipes
+    SNUGNET_DATA=/path/to/data python -m benchmarks.recipes experiments/fashion_mnist_depthwise.toml --out recipes --steps 1400
     python -m benchmarks.recipes experiments/digits.toml --out recipes --only base mixup --steps 200 --seeds 5
     python -m benchmarks.recipes experiments/digits.toml --out recipes --taught
 
-With `--taught`, the space's largest architecture, trained alone for as many steps with the same seed, teaches in every
-arm in the place of a step's own first subnet; its training is not counted in the arm's seconds.
+Arms that change what a teacher teaches are left out where none does. With `--taught`, the space's largest architecture,
+trained alone for as many steps with the same seed, teaches in every arm in the place of a step's own first subnet; its
+training is not counted in the arm's seconds.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import dataclasses
 import hashlib
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ from studies.table import Table
 from supernet.cost import cost
 from supernet.data import Data, load_data
 from supernet.network import Task
+from supernet.policies import POLICIES
 from supernet.settings import TrainingSettings
 from supernet.supernet import Supernet
 from supernet.training import Training
@@ -72,6 +74,10 @@ ARMS: dict[str, dict[str, Any]] = {
     "orthogonality": {"orthogonality": 1e-3},
     "bias_loss": {"bias_loss": True},
     "sample_pruning": {"sample_pruning": 0.1},
+}
+"""Arm -> what differs from the experiment's recipe."""
+
+TAUGHT_ARMS: dict[str, dict[str, Any]] = {
     "no distillation": {"distillation": 0.0},
     "alpha": {"distillation_loss": "alpha"},
     "feature 1": {"feature_distillation": 1.0},
@@ -81,7 +87,7 @@ ARMS: dict[str, dict[str, Any]] = {
     "recalibration 1": {"recalibration_distillation": 1.0},
     "recalibration 4": {"recalibration_distillation": 4.0},
 }
-"""Arm -> what differs from the experiment's recipe."""
+"""Those of a recipe in which a teacher teaches."""
 
 
 @dataclass(frozen=True)
@@ -94,9 +100,10 @@ class Comparison:
     num_steps: int
     taught: bool
     table: Table
+    teachers: dict[int, nn.Module] = field(default_factory=dict)
 
     def settings(self, arm: str) -> TrainingSettings:
-        return dataclasses.replace(self.experiment.supernet, teacher=None, **ARMS[arm])
+        return dataclasses.replace(self.experiment.supernet, teacher=None, **(ARMS | TAUGHT_ARMS)[arm])
 
     def recipe(self, arm: str) -> str:
         data, settings = dataclasses.asdict(self.experiment.data), dataclasses.asdict(self.settings(arm))
@@ -136,8 +143,10 @@ class Comparison:
         """The largest architecture, trained alone by the base recipe."""
         if not self.taught:
             return None
-        largest, settings = self.experiment.space.largest(), self.settings("base")
-        return train_alone(largest, self.data, settings, self.num_steps, seed).network
+        if seed not in self.teachers:
+            largest, settings = self.experiment.space.largest(), self.settings("base")
+            self.teachers[seed] = train_alone(largest, self.data, settings, self.num_steps, seed).network
+        return self.teachers[seed]
 
     def accuracies(self, arm: str, size: str, num_seeds: int) -> NDArray[np.float64]:
         """In percent, of each seed: the mean over the architectures of a size."""
@@ -168,7 +177,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("experiment", type=Path)
     parser.add_argument("--out", type=Path, required=True, help="a folder for the table")
-    parser.add_argument("--only", nargs="+", choices=ARMS, default=list(ARMS), help="some of the arms, beside the base")
+    parser.add_argument("--only", nargs="+", choices=ARMS | TAUGHT_ARMS, help="some of the arms, beside the base")
     parser.add_argument("--steps", type=int, help="of every training (default: the experiment's epochs)")
     parser.add_argument("--seeds", type=int, default=3, help="of every arm (default 3)")
     parser.add_argument("--middle", type=int, default=8, help="architectures of middling FLOPs (default 8)")
@@ -176,6 +185,10 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     experiment = read_experiment(options.experiment)
+    taught = options.taught or POLICIES[experiment.supernet.policy].first_teaches
+    arms = options.only or list(ARMS | TAUGHT_ARMS if taught else ARMS)
+    if not taught and (untaught := [arm for arm in arms if arm in TAUGHT_ARMS]):
+        parser.error(f"nothing teaches in a step of {experiment.supernet.policy}; give --taught for {untaught}")
     data, settings, space = load_data(experiment.data, experiment.base), experiment.supernet, experiment.space
     middle = middling(experiment, Task(data.input_shape, data.num_classes), options.middle)
     architectures = dict(zip(SIZES, ([space.largest()], middle, [space.smallest()]), strict=True))
@@ -184,7 +197,7 @@ def main() -> None:
     comparison = Comparison(experiment, data, architectures, num_steps, options.taught, table)
     print(f"{num_steps} steps, {options.seeds} seeds; search accuracy in percent, difference from the base ± its error")
     print(f"{'arm':<17}" + "".join(f"{size:>25}" for size in SIZES) + f"{'seconds':>9}")
-    for arm in dict.fromkeys(["base", *options.only]):
+    for arm in dict.fromkeys(["base", *arms]):
         for seed in range(options.seeds):
             comparison.train(arm, seed)
         print(comparison.line(arm, options.seeds), flush=True)
