@@ -6,7 +6,7 @@ table shows the accuracy on the search split, on which recipes may be chosen, an
 the base with the standard error over the seeds. Rows belong to the whole recipe, so another experiment's or an arm's
 former settings are left aside. An interrupted benchmark continues where it stopped.
 
-    SNUGNET_DATA=/path/to/data python -m benchmarks.recipes experiments/fashion_mnist_depthwise.toml --out recipes --steps 1400
+    SNUGNET_DATA=DIR python -m benchmarks.recipes experiments/fashion_mnist_depthwise.toml --out recipes --steps 1400
     python -m benchmarks.recipes experiments/digits.toml --out recipes --only base mixup --steps 200 --seeds 5
     python -m benchmarks.recipes experiments/digits.toml --out recipes --taught
 
