@@ -177,7 +177,7 @@ class Comparison:
         """The gap of each architecture over its FLOPs, a line for each compute and policy."""
         mflops = np.array([self.flops(a) for a in self.architectures[1:]]) / 1e6
         order = np.argsort(mflops)
-        figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
+        figure, axes = plt.subplots(figsize=(8.5, 4.5), layout="constrained")
         for compute, arm in arms:
             gaps = self.gaps(arm, compute, num_seeds)[order]
             axes.plot(mflops[order], gaps, "o-", markersize=3, linewidth=1, label=f"{arm}, {compute:g} times")
@@ -185,7 +185,7 @@ class Comparison:
         axes.set_yscale("symlog", linthresh=2)
         axes.set_yticks(ticks := [-2, -1, 0, 1, 2, 5, 10, 20], map(str, ticks))
         axes.set(xscale="log", xlabel="MFLOPs", ylabel="accuracy alone minus inherited, points")
-        axes.legend(fontsize=8)
+        figure.legend(fontsize=8, loc="outside right upper")
         figure.savefig(path, dpi=120)
         plt.close(figure)
 
