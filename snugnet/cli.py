@@ -36,7 +36,24 @@ class Backend(StrEnum):
     """What runs a network."""
 
     eager = "eager"
+    compiled = "compiled"
     onnxruntime = "onnxruntime"
+    cuda_graph = "cuda_graph"
+
+
+class Kind(StrEnum):
+    """What a network runs on."""
+
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+class Dtype(StrEnum):
+    """The numbers that a network computes with."""
+
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+    float16 = "float16"
 
 
 class Alignment(StrEnum):
@@ -169,28 +186,51 @@ def extract(
 
 @app.command()
 def measure(
-    subnet: Annotated[Path, typer.Argument(metavar="SUBNET", help="A folder made by snugnet extract.")],
-    backend: Annotated[Backend, typer.Option(help="What runs the network.")] = Backend.eager,
-    threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
-    batch_size: Annotated[int, typer.Option(min=1, help="Inputs at once.")] = 1,
-    seconds: Annotated[float, typer.Option(min=0.1, help="Longest time to spend.")] = 10.0,
+    folder: Annotated[Path, typer.Argument(metavar="SUBNET|DIR", help="A subnet's folder, or a run's.")],
+    architectures: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(min=1, help="Of a run: how many of its architectures; a larger number later keeps these."),
+    ] = None,
+    kind: Annotated[Optional[Kind], typer.Option(help="What it runs on.  [default: cpu]")] = None,  # noqa: UP045
+    backend: Annotated[Optional[Backend], typer.Option(help="What runs it.  [default: eager]")] = None,  # noqa: UP045
+    dtype: Annotated[Optional[Dtype], typer.Option(help="Its numbers.  [default: float32]")] = None,  # noqa: UP045
+    threads: Annotated[Optional[int], typer.Option(min=1, help="CPU threads.  [default: 1]")] = None,  # noqa: UP045
+    batch_size: Annotated[Optional[int], typer.Option(min=1, help="Inputs at once.  [default: 1]")] = None,  # noqa: UP045
+    seconds: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(min=0.1, help="Longest time for each network.  [default: 10; of a run .3]"),
+    ] = None,
+    address: Annotated[str, typer.Option(help="Of a run: 'local', or the address of a Ray cluster.")] = "local",
+    on: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(metavar="NAME", help="Of a run: the Ray resource that names the worker with the device."),
+    ] = None,
     component: Components = None,
     json: Json = False,
 ) -> None:
-    """Latency of a subnet on this device, with its interval."""
+    """Latency, throughput, memory and energy of a subnet on this device, or of many architectures of a run.
+
+    The defaults for a run are those of its [search.latency].
+    """
     from snugnet.commands.measure import measure as command
 
+    options = {"kind": kind, "backend": backend, "dtype": dtype, "threads": threads, "batch_size": batch_size}
+    device = {name: getattr(value, "value", value) for name, value in options.items() if value is not None}
+    device |= {} if seconds is None else {"max_seconds": seconds}
     answer(
         lambda: command(
-            subnet,
-            backend=backend.value,
-            threads=threads,
-            batch_size=batch_size,
-            seconds=seconds,
-            components=component or (),
+            folder, device, architectures=architectures, address=address, on=on, components=component or ()
         ),
         json,
     )
+
+
+@app.command()
+def devices(run: RunFolder, json: Json = False) -> None:
+    """The devices that a run's latencies belong to, and how well each can be measured."""
+    from snugnet.commands.devices import devices as command
+
+    answer(lambda: command(run), json)
 
 
 @app.command()

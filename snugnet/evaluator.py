@@ -101,7 +101,12 @@ class Yardstick:
 def device_for(settings: LatencySettings, task: Task) -> Device:
     """This machine, as the experiment wants it used. Raises UserError where it cannot be."""
     return this_device(
-        task.input_shape, threads=settings.threads, batch_size=settings.batch_size, backend=settings.backend
+        task.input_shape,
+        kind=settings.kind,
+        threads=settings.threads,
+        dtype=settings.dtype,
+        batch_size=settings.batch_size,
+        backend=settings.backend,
     )
 
 

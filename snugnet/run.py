@@ -29,6 +29,8 @@ from supernet.policies.compute import flops_of_a_step
 from supernet.supernet import Supernet
 from supernet.training import load_weights
 
+EXPERIMENT = "experiment.toml"
+
 TRIALS = Schema(
     columns=(
         Column("trial", "int", "number of the trial, from 0", unit="count"),
@@ -77,7 +79,7 @@ class Run:
         The sections that the weights do not depend on may differ from those in the folder. Raises UserError where the
         folder holds another experiment, or anything that is not a run.
         """
-        if (folder / "experiment.toml").exists():
+        if (folder / EXPERIMENT).exists():
             before = cls._stored(folder, experiment.base)
             for part in ("seed", "data", "space_table", "supernet"):
                 if getattr(before, part) != getattr(experiment, part):
@@ -94,14 +96,14 @@ class Run:
     def begin(self) -> None:
         """Make the folder of a new run, or bring the experiment in it up to date."""
         origin = json.dumps({"base": str(self.experiment.base)}).encode()
-        for name, content in (("origin.json", origin), ("experiment.toml", self.experiment.text.encode())):
+        for name, content in (("origin.json", origin), (EXPERIMENT, self.experiment.text.encode())):
             if not (self.folder / name).exists() or (self.folder / name).read_bytes() != content:
                 write_atomically(self.folder / name, content)
 
     @classmethod
     def open(cls, folder: Path) -> Run:
         """Raises UserError where the folder is no run."""
-        if not (folder / "experiment.toml").is_file():
+        if not (folder / EXPERIMENT).is_file():
             raise UserError(f"{folder} is not a run; make one with: snugnet train EXPERIMENT.toml --run {folder}")
         try:
             base = Path(json.loads((folder / "origin.json").read_text(encoding="utf-8"))["base"])
@@ -114,7 +116,7 @@ class Run:
 
     @staticmethod
     def _stored(folder: Path, base: Path) -> Experiment:
-        path = folder / "experiment.toml"
+        path = folder / EXPERIMENT
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:

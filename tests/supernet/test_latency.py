@@ -20,8 +20,9 @@ from torch import Tensor, nn
 
 from search_space import UserError
 from supernet.backends import load
-from supernet.device import available_cores, this_device
+from supernet.device import this_device
 from supernet.latency import FEWEST_REPEATS, Latency, LatencyMeter, median_interval
+from supernet.machine import available_cores
 from supernet.timers import Call, Timing, cuda_timer, thread_timer, timer_for
 
 DEVICE = this_device((3, 16, 16))
