@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from search_space import Architecture
+from snugnet.calibration import Calibration
 from snugnet.evaluator import device_for
 from snugnet.experiment import LatencySettings
 from studies.schema import Column, Schema
@@ -47,14 +48,6 @@ LATENCIES = Schema(
     ),
     key=("device_id", "id"),
 )
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """Of a device: the reference network's time, to which all its latencies are relative, and its noise floor."""
-
-    reference_ms: float
-    noise_floor: float | None
 
 
 @dataclass(frozen=True)
@@ -115,4 +108,4 @@ class Latencies:
     @cached_property
     def calibration(self) -> Calibration:
         known = self.known.get(self.meter.device.id)
-        return known or Calibration(self.meter.reference_ms, self.meter.noise_floor)
+        return known or Calibration(self.meter.device, self.meter.reference_ms, self.meter.noise_floor)

@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,10 @@ from typing import Any
 from torch import Tensor
 
 from search_space import Architecture, UserError
-from snugnet.evaluator import CALIBRATION_ROWS, Evaluator, Yardstick, device_for
+from snugnet.calibration import Calibration, read_calibrations
+from snugnet.evaluator import CALIBRATION_ROWS, Evaluator, device_for
 from snugnet.experiment import Experiment, parse_experiment
+from snugnet.latencies import LATENCIES
 from studies.schema import Column, Schema
 from studies.table import Table
 from supernet.checkpoint import content_hash, load_tensors, write_atomically
@@ -160,6 +162,11 @@ class Run:
         return Table(self.folder / "trials", TRIALS)
 
     @cached_property
+    def latencies(self) -> Table:
+        """What `snugnet measure DIR --architectures K` has measured, on any device."""
+        return Table(self.folder / "latencies", LATENCIES)
+
+    @cached_property
     def checkpoint(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Tensors and metadata of the trained supernet. Raises UserError where training has not finished."""
         if not self.supernet_path.exists():
@@ -198,19 +205,15 @@ class Run:
         return content_hash(dict(self.supernet.weights.items()))
 
     @cached_property
-    def yardstick(self) -> Yardstick:
+    def calibration(self) -> Calibration:
         """This device, calibrated once for the whole run, so that all its latencies can be compared."""
         device = device_for(self.experiment.search.latency, self.task)
-        path = self.folder / "devices" / f"{device.id}.json"
-        if path.exists():
-            try:
-                return Yardstick(device, float(json.loads(path.read_text())["reference_ms"]))
-            except (ValueError, KeyError, TypeError):
-                raise UserError(f"{path} is not a calibration; remove it to calibrate the device again") from None
-        reference_ms = LatencyMeter(device).reference_ms
-        assert reference_ms is not None
-        write_atomically(path, json.dumps({**asdict(device), "reference_ms": reference_ms}).encode())
-        return Yardstick(device, reference_ms)
+        known = read_calibrations(self.folder).get(device.id)
+        if known is None:
+            meter = LatencyMeter(device)
+            known = Calibration(device, meter.reference_ms, meter.noise_floor)
+            known.keep(self.folder)
+        return known
 
     @cached_property
     def evaluator(self) -> Evaluator:
@@ -220,7 +223,7 @@ class Run:
             self.data.train.leading(CALIBRATION_ROWS),
             self.data.search,
             self.experiment.search.latency,
-            self.yardstick,
+            self.calibration,
             self.experiment.components,
         )
 

@@ -17,12 +17,12 @@ from search.cluster import LOCAL, connected
 from search.problem import Problem, Row
 from search.tune import call_once, run_search
 from search_space import UserError
+from snugnet.calibration import Calibration, read_calibrations
 from snugnet.evaluator import Carried, device_for
-from snugnet.latencies import LATENCIES, Calibration, Latencies
+from snugnet.latencies import LATENCIES, Latencies
 from snugnet.progress import Interrupted, Progress, say
 from snugnet.run import Run
 from snugnet.strata import stratified
-from studies.table import Table
 from supernet.device import Device
 
 SPREAD_SHARE = 0.5
@@ -79,17 +79,18 @@ def measure_run(
     experiment, task = opened.experiment, opened.task
     settings = replace(experiment.search.latency, **(device_options or {}))
     resources = {on: 1.0} if on else {}
-    table = Table(opened.folder / "latencies", LATENCIES)
     with opened.exclusive(), connected(address, min_cpus=settings.threads):
         device: Device = call_once(partial(device_for, settings, task), resources)
-        rows = [row for row in table.rows() if row["device_id"] == device.id]
-        known = {row["device_id"]: Calibration(row["reference_ms"], row["noise_floor"]) for row in rows[-1:]}
+        rows = [row for row in opened.latencies.rows() if row["device_id"] == device.id]
         progress = Progress("architectures", architectures, len(rows))
         say(f"measuring on {device.describe()}, {len(rows)} architectures so far")
 
         def keep(finished: list[dict[str, Any]]) -> None:
             empty = dict.fromkeys(LATENCIES.names) | {"device_id": device.id}
-            table.append([{name: {**empty, **row}[name] for name in LATENCIES.names} for row in finished])
+            for row in finished:
+                if not row.get("error"):
+                    Calibration(device, row["reference_ms"], row["noise_floor"]).keep(opened.folder)
+            opened.latencies.append([{name: {**empty, **row}[name] for name in LATENCIES.names} for row in finished])
             progress(progress.done + len(finished))
 
         num_spread = min(max(round(SPREAD_SHARE * architectures), 1), experiment.space.size)
@@ -97,7 +98,7 @@ def measure_run(
         problem = Problem.parse(experiment.space, ["latency_ms"])
         outcome = run_search(
             Exploring(problem, experiment.seed, spread, unsure),
-            Carried(Latencies(task, settings, known, experiment.components)),
+            Carried(Latencies(task, settings, read_calibrations(opened.folder), experiment.components)),
             rows,
             min(architectures, experiment.space.size),
             keep,
@@ -112,7 +113,9 @@ def measure_run(
             f"interrupted after {progress.done} of {architectures} architectures, which are kept; "
             "the same command continues"
         )
-    return MeasuredSpace(opened.folder, device, [row for row in table.rows() if row["device_id"] == device.id])
+    return MeasuredSpace(
+        opened.folder, device, [row for row in opened.latencies.rows() if row["device_id"] == device.id]
+    )
 
 
 def unsure(choices: Sequence[Choices], rows: Sequence[Row]) -> Unsure:

@@ -182,6 +182,6 @@ def test_measure_fills_a_table_for_each_device_and_keeps_it(searched: Path, tmp_
     assert len(batch["rows"]) == 2
     assert all(row["throughput_per_s"] == pytest.approx(8000 / row["latency_ms"]) for row in batch["rows"])
     known = call("devices", str(run))["devices"]
-    assert {each["device"]["id"]: each["num_measured"] for each in known}[batch["device"]["id"]] == 2
+    assert {each["id"]: each["num_measured"] for each in known}[batch["device"]["id"]] == 2
     assert sorted(each["num_measured"] for each in known) == [2, 7]
     assert sum(each["num_trials"] for each in known) == 24
