@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, Self, overload
 
 import numpy as np
@@ -25,8 +25,8 @@ KINDS = ("auto", "ridge", "boosting")
 BLENDING_ROWS = 50
 """With fewer rows, `auto` is the ridge alone."""
 
-Sources = Mapping[str, tuple[Any, Any]]
-"""Other devices or tasks: name -> (rows, targets)."""
+Sources = Sequence[tuple[str, Any, Any]]
+"""Other devices or tasks: name, rows and targets of each."""
 
 
 class Predictor(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]
@@ -62,7 +62,7 @@ class Predictor(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]
         if keys[0] == keys[-1]:
             raise UserError(f"all {len(table)} rows make the same choices; give at least two that differ")
         self.encoder_ = ChoiceEncoder().fit(table)
-        self.sources_ = [self._learn_source(name, *given) for name, given in sorted((sources or {}).items())]
+        self.sources_ = [self._learn_source(*source) for source in sorted(sources or (), key=lambda source: source[0])]
         self.link_ = self._link().fit(targets)
         scores = self.link_.forward(targets)
         self.crossfit_ = CrossFit(self._makers(len(table)), self._columns(table), scores, keys, self.seed)
