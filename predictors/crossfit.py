@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import numpy.typing as npt
 
 from predictors.conformal import cv_plus, split
 from predictors.learner import Learner
@@ -14,6 +15,8 @@ ROWS_TIMES_FOLDS = 1000
 """Bounds the work: 10 folds up to 100 rows, then fewer, 3 at the least."""
 MIN_SPREAD = 0.01
 """Of the standard deviation of the scores: a spread below it says only that a learner saw few rows that differ."""
+FAR = 1.5
+"""Times the widest spread of a held-out row, from where on a row is far from the data."""
 TRUST_IN_FIRST = 16.0
 """The second learner enters the blend as if this many more held-out rows had shown that it adds nothing."""
 
@@ -43,6 +46,7 @@ class CrossFit:
         mean = self.share * held_out[0, 0] + (1 - self.share) * held_out[-1, 0]
         spread = np.maximum(held_out[0, 1], self.floor)
         self.residuals = np.abs(scores - mean) / spread
+        self.widest = spread.max()
         self.calibration = np.sqrt(np.mean((scores - mean) ** 2) / np.mean(spread**2))
 
     def predict(self, columns: Array) -> tuple[Array, Array]:
@@ -57,6 +61,10 @@ class CrossFit:
         low, high = cv_plus(centre, self.residuals * spread, coverage)
         mean, _ = self._blend(self.learners, columns)
         return np.minimum(low, mean), np.maximum(high, mean)
+
+    def far(self, columns: Array) -> npt.NDArray[np.bool_]:
+        """Whether the spread of each row (rows,) is beyond all that was met in cross-validation."""
+        return self._blend(self.learners, columns)[1] > FAR * self.widest
 
     def _blend(self, learners: list[Learner], columns: Array) -> tuple[Array, Array]:
         predicted = [learner.predict(columns) for learner in learners]

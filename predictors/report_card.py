@@ -12,6 +12,7 @@ from scipy.stats import kendalltau, spearmanr
 from predictors.conformal import split
 from predictors.predictor import Predictor
 from predictors.rows import Array, measured
+from predictors.threads import few_threads
 
 NUM_FOLDS = 5
 CHOSEN = 5
@@ -76,9 +77,10 @@ def report_card(rows: Any, y: Any, make_predictor: Callable[[], Predictor], seed
     if np.ptp(targets) == 0:
         return _unknown(len(table), f"every target is {targets[0]:g}; there is nothing to predict")
     folds = [split(keys, NUM_FOLDS, seed + repeat) for repeat in range(int(np.clip(100 // len(table), 1, 3)))]
-    repeats = [_cross_validate(table, targets, fold, make_predictor) for fold in folds]
+    with few_threads(len(table)):
+        repeats = [_cross_validate(table, targets, fold, make_predictor) for fold in folds]
+        curve = [_curve_point(table, targets, folds, share, make_predictor, seed) for share in CURVE]
     measures = {name: _mean([repeat[name] for repeat in repeats]) for name in repeats[0]}
-    curve = [_curve_point(table, targets, folds, share, make_predictor, seed) for share in CURVE]
     trustworthy, reason = _verdict(measures["kendall"], measures["coverage"])
     last = CurvePoint(round(len(table) * (1 - 1 / NUM_FOLDS)), measures["kendall"], measures["mape"])
     known = (*filter(None, curve), last)

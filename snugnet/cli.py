@@ -20,6 +20,8 @@ app = typer.Typer(
 )
 study = typer.Typer(help="Scaling studies: run a grid of networks, fit a law.")
 app.add_typer(study, name="study")
+predict = typer.Typer(help="Predictors of latency and accuracy, for any table.")
+app.add_typer(predict, name="predict")
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output and nothing else there.")]
 RunFolder = Annotated[Path, typer.Argument(metavar="DIR", help="A run folder, made by snugnet train.")]
@@ -54,6 +56,13 @@ class Dtype(StrEnum):
     float32 = "float32"
     bfloat16 = "bfloat16"
     float16 = "float16"
+
+
+class PredictorKind(StrEnum):
+    """What a predicted column is."""
+
+    latency = "latency"
+    accuracy = "accuracy"
 
 
 class Alignment(StrEnum):
@@ -263,6 +272,44 @@ def audit(
     from snugnet.commands.audit import audit as command
 
     answer(lambda: command(run, architectures=architectures, seeds=seeds, epochs=epochs, address=address), json)
+
+
+@predict.command("fit", context_settings={"allow_extra_args": True})
+def predict_fit(
+    context: typer.Context,
+    table: Annotated[
+        Path, typer.Argument(metavar="TABLE", help="A Parquet, CSV or JSONL file, or a folder of Parquet.")
+    ],
+    target: Annotated[str, typer.Option("--target", metavar="COL", help="The column that is predicted.")],
+    features: Annotated[
+        list[str], typer.Option("--features", metavar="COL...", help="The columns it is predicted from.")
+    ],
+    kind: Annotated[
+        Optional[PredictorKind],  # noqa: UP045
+        typer.Option(help="latency for a positive cost, accuracy for a score; the target's name decides by default."),
+    ] = None,
+    apply: Annotated[Optional[Path], typer.Option(metavar="TABLE", help="Predict the rows of this one.")] = None,  # noqa: UP045
+    out: Annotated[Optional[Path], typer.Option(metavar="FILE.parquet", help="Where predictions go.")] = None,  # noqa: UP045
+    coverage: Annotated[float, typer.Option(help="Of the intervals that are written.")] = 0.9,
+    seed: Annotated[int, typer.Option(help="Of the folds.")] = 0,
+    json: Json = False,
+) -> None:
+    """How well a column can be predicted from others, by rows held out; and predictions for another table."""
+    from snugnet.commands.predict_fit import predict_fit as command
+
+    answer(
+        lambda: command(
+            table,
+            target=target,
+            features=[*features, *context.args],
+            kind=kind and kind.value,
+            apply=apply,
+            out=out,
+            coverage=coverage,
+            seed=seed,
+        ),
+        json,
+    )
 
 
 @study.command("run")
