@@ -98,6 +98,8 @@ def predict_fit(
         raise UserError("--apply TABLE and --out FILE.parquet go together; give both or none")
     if out is not None and (out.suffix != ".parquet" or not out.absolute().parent.is_dir()):
         raise UserError(f"--out {out} must be a .parquet file in a folder that exists")
+    if target in features:
+        raise UserError(f"--features has the target {target}, which would predict itself; leave it out")
     kind = kind or ("latency" if COSTS.search(target) else "accuracy")
     make = partial(PREDICTORS[kind], seed=seed)
     read = read_table(Path(table))
