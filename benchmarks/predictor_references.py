@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.base import clone
 from sklearn.ensemble import GradientBoostingRegressor, RandomForestRegressor
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.feature_extraction import DictVectorizer
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, DotProduct, Matern, WhiteKernel
@@ -51,7 +53,9 @@ def predict_with(name: str, known: Rows, targets: Floats, new: Rows, log: bool, 
     x, x_new, y = (x - centre) / scale, (x_new - centre) / scale, np.log(targets) if log else targets
     model = REFERENCES[name](seed)
     if name in GAUSSIAN_PROCESSES:
-        value, std = model.fit(x, y).predict(x_new, return_std=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # of weights at their bounds
+            value, std = model.fit(x, y).predict(x_new, return_std=True)
         reach = NORMAL_95 * std
     else:
         errors = np.abs(cross_val_predict(clone(model), x, y, cv=10) - y)

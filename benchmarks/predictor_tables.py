@@ -1,4 +1,4 @@
-"""The public tables of measured architectures, as predictors take them: rows of choices, and columns of measurements."""
+"""The public tables of measured architectures, as predictors take them: rows of choices, columns of measurements."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 Rows = list[dict[str, Any]]
 
 STAGES = ((16, 1, 1), (24, 4, 2), (32, 4, 2), (64, 4, 2), (112, 4, 1), (184, 4, 2), (352, 1, 1))
-"""FBNet's (Wu et al., CVPR 2019, table 1): channels, blocks, stride of the first; behind a stem of 16 channels at 112."""
+"""FBNet's (Wu et al., CVPR 2019, table 1): channels, blocks, stride of the first; behind 16 channels of 112 x 112."""
 
 OPERATORS = ((3, 1, 1), (3, 1, 2), (3, 3, 1), (3, 6, 1), (5, 1, 1), (5, 1, 2), (5, 3, 1), (5, 6, 1))
 """FBNet's (table 2): kernel, expansion and groups of the pointwise convolutions. The ninth is to skip the block."""
