@@ -20,6 +20,8 @@ app = typer.Typer(
 )
 study = typer.Typer(help="Scaling studies: run a grid of networks, fit a law.")
 app.add_typer(study, name="study")
+predict = typer.Typer(help="Predictors of latency and accuracy, for any table.")
+app.add_typer(predict, name="predict")
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output and nothing else there.")]
 RunFolder = Annotated[Path, typer.Argument(metavar="DIR", help="A run folder, made by snugnet train.")]
@@ -36,7 +38,31 @@ class Backend(StrEnum):
     """What runs a network."""
 
     eager = "eager"
+    compiled = "compiled"
     onnxruntime = "onnxruntime"
+    cuda_graph = "cuda_graph"
+
+
+class Kind(StrEnum):
+    """What a network runs on."""
+
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+class Dtype(StrEnum):
+    """The numbers that a network computes with."""
+
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+    float16 = "float16"
+
+
+class PredictorKind(StrEnum):
+    """What a predicted column is."""
+
+    latency = "latency"
+    accuracy = "accuracy"
 
 
 class Alignment(StrEnum):
@@ -169,28 +195,51 @@ def extract(
 
 @app.command()
 def measure(
-    subnet: Annotated[Path, typer.Argument(metavar="SUBNET", help="A folder made by snugnet extract.")],
-    backend: Annotated[Backend, typer.Option(help="What runs the network.")] = Backend.eager,
-    threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
-    batch_size: Annotated[int, typer.Option(min=1, help="Inputs at once.")] = 1,
-    seconds: Annotated[float, typer.Option(min=0.1, help="Longest time to spend.")] = 10.0,
+    folder: Annotated[Path, typer.Argument(metavar="SUBNET|DIR", help="A subnet's folder, or a run's.")],
+    architectures: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(min=1, help="Of a run: how many of its architectures; a larger number later keeps these."),
+    ] = None,
+    kind: Annotated[Optional[Kind], typer.Option(help="What it runs on.  [default: cpu]")] = None,  # noqa: UP045
+    backend: Annotated[Optional[Backend], typer.Option(help="What runs it.  [default: eager]")] = None,  # noqa: UP045
+    dtype: Annotated[Optional[Dtype], typer.Option(help="Its numbers.  [default: float32]")] = None,  # noqa: UP045
+    threads: Annotated[Optional[int], typer.Option(min=1, help="CPU threads.  [default: 1]")] = None,  # noqa: UP045
+    batch_size: Annotated[Optional[int], typer.Option(min=1, help="Inputs at once.  [default: 1]")] = None,  # noqa: UP045
+    seconds: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(min=0.1, help="Longest time for each network.  [default: 10; of a run .3]"),
+    ] = None,
+    address: Annotated[str, typer.Option(help="Of a run: 'local', or the address of a Ray cluster.")] = "local",
+    on: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(metavar="NAME", help="Of a run: the Ray resource that names the worker with the device."),
+    ] = None,
     component: Components = None,
     json: Json = False,
 ) -> None:
-    """Latency of a subnet on this device, with its interval."""
+    """Latency, throughput, memory and energy of a subnet on this device, or of many architectures of a run.
+
+    The defaults for a run are those of its [search.latency].
+    """
     from snugnet.commands.measure import measure as command
 
+    options = {"kind": kind, "backend": backend, "dtype": dtype, "threads": threads, "batch_size": batch_size}
+    device = {name: getattr(value, "value", value) for name, value in options.items() if value is not None}
+    device |= {} if seconds is None else {"max_seconds": seconds}
     answer(
         lambda: command(
-            subnet,
-            backend=backend.value,
-            threads=threads,
-            batch_size=batch_size,
-            seconds=seconds,
-            components=component or (),
+            folder, device, architectures=architectures, address=address, on=on, components=component or ()
         ),
         json,
     )
+
+
+@app.command()
+def devices(run: RunFolder, json: Json = False) -> None:
+    """The devices that a run's latencies belong to, and how well each can be measured."""
+    from snugnet.commands.devices import devices as command
+
+    answer(lambda: command(run), json)
 
 
 @app.command()
@@ -223,6 +272,44 @@ def audit(
     from snugnet.commands.audit import audit as command
 
     answer(lambda: command(run, architectures=architectures, seeds=seeds, epochs=epochs, address=address), json)
+
+
+@predict.command("fit", context_settings={"allow_extra_args": True})
+def predict_fit(
+    context: typer.Context,
+    table: Annotated[
+        Path, typer.Argument(metavar="TABLE", help="A Parquet, CSV or JSONL file, or a folder of Parquet.")
+    ],
+    target: Annotated[str, typer.Option("--target", metavar="COL", help="The column that is predicted.")],
+    features: Annotated[
+        list[str], typer.Option("--features", metavar="COL...", help="The columns it is predicted from.")
+    ],
+    kind: Annotated[
+        Optional[PredictorKind],  # noqa: UP045
+        typer.Option(help="latency for a positive cost, accuracy for a score; the target's name decides by default."),
+    ] = None,
+    apply: Annotated[Optional[Path], typer.Option(metavar="TABLE", help="Predict the rows of this one.")] = None,  # noqa: UP045
+    out: Annotated[Optional[Path], typer.Option(metavar="FILE.parquet", help="Where predictions go.")] = None,  # noqa: UP045
+    coverage: Annotated[float, typer.Option(help="Of the intervals that are written.")] = 0.9,
+    seed: Annotated[int, typer.Option(help="Of the folds.")] = 0,
+    json: Json = False,
+) -> None:
+    """How well a column can be predicted from others, by rows held out; and predictions for another table."""
+    from snugnet.commands.predict_fit import predict_fit as command
+
+    answer(
+        lambda: command(
+            table,
+            target=target,
+            features=[*features, *context.args],
+            kind=kind and kind.value,
+            apply=apply,
+            out=out,
+            coverage=coverage,
+            seed=seed,
+        ),
+        json,
+    )
 
 
 @study.command("run")
