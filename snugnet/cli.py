@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
-from collections.abc import Callable
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import Annotated, Optional
 
 import typer
+
+from snugnet.cli_groups import predict, study
+from snugnet.options import Alignment, Backend, Components, Dtype, ExperimentFile, Json, Kind, RunFolder, answer
 
 app = typer.Typer(
     name="snugnet",
@@ -18,75 +17,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-study = typer.Typer(help="Scaling studies: run a grid of networks, fit a law.")
 app.add_typer(study, name="study")
-predict = typer.Typer(help="Predictors of latency and accuracy, for any table.")
 app.add_typer(predict, name="predict")
-
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output and nothing else there.")]
-RunFolder = Annotated[Path, typer.Argument(metavar="DIR", help="A run folder, made by snugnet train.")]
-ExperimentFile = Annotated[Path, typer.Argument(metavar="EXPERIMENT.toml", help="The experiment file.")]
-
-
-Components = Annotated[
-    Optional[list[str]],  # noqa: UP045
-    typer.Option("--component", metavar="PATH", help="A component from outside: package.module or package.Class."),
-]
-
-
-class Backend(StrEnum):
-    """What runs a network."""
-
-    eager = "eager"
-    compiled = "compiled"
-    onnxruntime = "onnxruntime"
-    cuda_graph = "cuda_graph"
-
-
-class Kind(StrEnum):
-    """What a network runs on."""
-
-    cpu = "cpu"
-    cuda = "cuda"
-
-
-class Dtype(StrEnum):
-    """The numbers that a network computes with."""
-
-    float32 = "float32"
-    bfloat16 = "bfloat16"
-    float16 = "float16"
-
-
-class PredictorKind(StrEnum):
-    """What a predicted column is."""
-
-    latency = "latency"
-    accuracy = "accuracy"
-
-
-class Alignment(StrEnum):
-    """How a transformable search brings two widths together."""
-
-    zeros = "zeros"
-    interpolation = "interpolation"
-
-
-def answer(command: Callable[[], Any], as_json: bool, *, markdown: bool = False) -> None:
-    """Run a command and print its result: its `as_dict()` as JSON, its `markdown()`, or its `text()`.
-
-    Standard output carries nothing else: what components from outside print meanwhile goes to standard error.
-    """
-    with contextlib.redirect_stdout(sys.stderr):
-        result = command()
-    if as_json:
-        import json
-
-        typer.echo(json.dumps(result.as_dict(), allow_nan=False))
-    elif markdown:
-        typer.echo(result.markdown(), nl=False)
-    else:
-        typer.echo(result.text())
 
 
 @app.command()
@@ -272,82 +204,6 @@ def audit(
     from snugnet.commands.audit import audit as command
 
     answer(lambda: command(run, architectures=architectures, seeds=seeds, epochs=epochs, address=address), json)
-
-
-@predict.command("fit", context_settings={"allow_extra_args": True})
-def predict_fit(
-    context: typer.Context,
-    table: Annotated[
-        Path, typer.Argument(metavar="TABLE", help="A Parquet, CSV or JSONL file, or a folder of Parquet.")
-    ],
-    target: Annotated[str, typer.Option("--target", metavar="COL", help="The column that is predicted.")],
-    features: Annotated[
-        list[str], typer.Option("--features", metavar="COL...", help="The columns it is predicted from.")
-    ],
-    kind: Annotated[
-        Optional[PredictorKind],  # noqa: UP045
-        typer.Option(help="latency for a positive cost, accuracy for a score; the target's name decides by default."),
-    ] = None,
-    apply: Annotated[Optional[Path], typer.Option(metavar="TABLE", help="Predict the rows of this one.")] = None,  # noqa: UP045
-    out: Annotated[Optional[Path], typer.Option(metavar="FILE.parquet", help="Where predictions go.")] = None,  # noqa: UP045
-    coverage: Annotated[float, typer.Option(help="Of the intervals that are written.")] = 0.9,
-    seed: Annotated[int, typer.Option(help="Of the folds.")] = 0,
-    json: Json = False,
-) -> None:
-    """How well a column can be predicted from others, by rows held out; and predictions for another table."""
-    from snugnet.commands.predict_fit import predict_fit as command
-
-    answer(
-        lambda: command(
-            table,
-            target=target,
-            features=[*features, *context.args],
-            kind=kind and kind.value,
-            apply=apply,
-            out=out,
-            coverage=coverage,
-            seed=seed,
-        ),
-        json,
-    )
-
-
-@study.command("run")
-def study_run(
-    experiment: ExperimentFile,
-    run: Annotated[Path, typer.Option("--run", metavar="DIR", help="The folder of the study; made if absent.")],
-    json: Json = False,
-) -> None:
-    """Train the grid of standalone networks that [studies] declares, into Parquet; continues where it stopped."""
-    from snugnet.commands.study_run import study_run as command
-
-    answer(lambda: command(experiment, run), json)
-
-
-@study.command("fit")
-def study_fit(
-    table: Annotated[
-        Path, typer.Argument(metavar="TABLE", help="A Parquet, CSV or JSONL file, or a folder of Parquet.")
-    ],
-    x: Annotated[list[str], typer.Option("--x", metavar="COL", help="A column the law is in; repeat for more.")],
-    y: Annotated[str, typer.Option("--y", metavar="COL", help="The column that the law predicts.")],
-    law: Annotated[
-        str,
-        typer.Option(
-            "--law", metavar="NAME", help="power_law, power_law_floor, power_law_ceiling, additive or width_depth."
-        ),
-    ],
-    seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
-    cluster: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(metavar="COL", help="Resample whole groups of rows that agree in this column."),
-    ] = None,
-    json: Json = False,
-) -> None:
-    """Fit a scaling law to a table: parameters with bootstrap intervals, and the error on held-out rows."""
-    from snugnet.commands.study_fit import study_fit as command
-
-    answer(lambda: command(table, x=x, y=y, law=law, seed=seed, cluster=cluster), json)
 
 
 @app.command()
