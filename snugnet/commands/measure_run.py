@@ -42,18 +42,16 @@ class MeasuredSpace:
         return {"run": str(self.folder), "device": device, "rows": self.rows}
 
     def text(self) -> str:
-        device, rows = self.device, [row for row in self.rows if not row["error"]]
-        latencies = sorted(row["latency_ms"] for row in rows)
-        unstable = sum(not row["latency_stable"] for row in rows)
-        noise = rows[0]["noise_floor"]
-        lines = [
-            f"{len(rows)} architectures on {device.describe()}",
-            f"{latencies[0]:.3f} to {latencies[-1]:.3f} ms, median {median(latencies):.3f}",
-            f"{unstable} not stable; noise floor {'unknown' if noise is None else f'{noise:.1%}'}",
-        ]
-        failed = [row["error"] for row in self.rows if row["error"]]
+        rows, failed = ([row for row in self.rows if bool(row["error"]) is wanted] for wanted in (False, True))
+        lines = [f"{len(rows)} architectures on {self.device.describe()}"]
+        if rows:
+            latencies, noise = sorted(row["latency_ms"] for row in rows), rows[0]["noise_floor"]
+            unstable = sum(not row["latency_stable"] for row in rows)
+            lines.append(f"{latencies[0]:.3f} to {latencies[-1]:.3f} ms, median {median(latencies):.3f}")
+            lines.append(f"{unstable} not stable; noise floor {'unknown' if noise is None else f'{noise:.1%}'}")
         if failed:
-            lines.append(f"{len(failed)} could not be measured; the last one: {failed[-1].splitlines()[-1]}")
+            reason = failed[-1]["error"].splitlines()[-1]
+            lines.append(f"{len(failed)} could not be measured; the last one: {reason}")
         return "\n".join([*lines, f"table: {self.folder / 'latencies'}"])
 
 
