@@ -1,11 +1,16 @@
-"""Predictors beside plain scikit-learn on measured tables, from 20 to 200 training rows.
+"""Predictors from scratch: 20 to 200 measured rows, beside the best of five scikit-learn regressors in hindsight.
 
-    python benchmarks/predictor_quality.py predictor_quality.parquet --data $SNUGNET_DATA/predictors
+A cell is a measured column and a number of training rows; every figure is a mean over seeds, each with other training
+rows and up to 2,000 disjoint test rows, the same for every method. `auto` is LatencyPredictor() or AccuracyPredictor();
+`best` is for each figure the reference that turned out best in this cell, so it may be another one for each. All see
+the same columns; those of fbnet hold what its operators compute, from their definition. A cell is held where auto is at
+least as good as the best in Kendall's tau and in the share within 10%, up to one standard error of the difference over
+the seeds.
 
-Every line is a mean over seeds: n random training rows, up to 2,000 disjoint test rows, the same for every method.
-`auto` is LatencyPredictor() or AccuracyPredictor(); `ridge` and `forest` are RidgeCV and RandomForestRegressor on
-one-hot choices, for latencies on their logarithm; they offer no intervals. Takes two to three minutes on one core;
-`--all` takes every device of every table, and ten times as long.
+    python -m benchmarks.predictor_quality --out predictor_quality --data $SNUGNET_DATA/predictors
+    python -m benchmarks.predictor_quality --out predictor_quality --only nb201/2080ti_256_ms hat --rows 50 200
+
+An interrupted benchmark continues where it stopped. All cells take about an hour on one core.
 """
 
 from __future__ import annotations
@@ -18,145 +23,159 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 from scipy.stats import kendalltau, spearmanr
-from sklearn.ensemble import RandomForestRegressor
-from sklearn.feature_extraction import DictVectorizer
-from sklearn.linear_model import RidgeCV
 
+from benchmarks.predictor_references import REFERENCES, Predicted, predict_with
+from benchmarks.predictor_tables import Floats, MeasuredTable, read_tables
 from predictors import AccuracyPredictor, LatencyPredictor
-from studies.part import write_part
+from snugnet.progress import Progress
 from studies.schema import Column, Schema
+from studies.table import Table
 
-Floats = np.ndarray[Any, np.dtype[np.float64]]
-Rows = list[dict[str, Any]]
-
-MEASURES = (
+FIGURES = (
     Column("kendall", "float", "rank correlation with the measured column", unit="correlation"),
     Column("spearman", "float", "rank correlation with the measured column", unit="correlation"),
     Column("mape", "float", "mean absolute error relative to the measurement", unit="fraction"),
     Column("within_10_percent", "float", "share of errors below a tenth of the measurement", unit="fraction"),
-    Column("coverage", "float", "share of measurements inside 90% intervals", unit="fraction", nullable=True),
-    Column("width", "float", "mean width of 90% intervals over mean measurement", unit="fraction", nullable=True),
-    Column("seconds", "float", "to fit, on one thread if OMP_NUM_THREADS=1"),
+    Column("coverage", "float", "share of measurements inside 90% intervals", unit="fraction"),
+    Column("width", "float", "mean width of 90% intervals over mean measurement", unit="fraction"),
+    Column("fit_seconds", "float", "CPU time of fitting and predicting"),
 )
 SCHEMA = Schema(
     (
         Column("table", "string", "name of the table"),
         Column("column", "string", "what is predicted"),
         Column("num_rows", "int", "training rows", unit="count"),
-        Column("method", "string", "auto, or the scikit-learn reference"),
-        *MEASURES,
-        Column("num_seeds", "int", "repetitions", unit="count"),
+        Column("seed", "int", "of the draw of rows", unit="count"),
+        Column("method", "string", "auto, or the reference"),
+        *FIGURES,
     ),
-    key=("table", "column", "num_rows", "method"),
+    key=("table", "column", "num_rows", "seed", "method"),
 )
 TRAINING_ROWS = (20, 50, 100, 200)
-SHORT = {
-    ("nb201", "2080ti_256_ms"),
-    ("nb201", "silver_4210r_ms"),
-    ("nb201", "accuracy"),
-    ("fbnet", "gold_6240_ms"),
-    ("hat", "cpu_xeon_ms"),
-    ("accel", "a100_ms"),
-    ("accel", "accuracy"),
-}
+METHODS = ("auto", *REFERENCES)
+LOWER_IS_BETTER = ("mape", "width")
+ENOUGH_COVERAGE = 0.87
+"""Of a reference whose width counts."""
+
+Row = dict[str, Any]
 
 
-def read_tables(folder: Path) -> Iterator[tuple[str, Rows, dict[str, Floats]]]:
-    """Table name, choices, and its measured columns: latencies in ms, accuracies as fractions."""
-    nb201 = pq.read_table(folder / "nb201.parquet", filters=[("reachable_unique", "=", True)])
-    accuracy = {"accuracy": nb201["c10_val_acc_ep200"].to_numpy() / 100}
-    yield "nb201", nb201.select(["e01", "e02", "e12", "e03", "e13", "e23"]).to_pylist(), latencies(nb201) | accuracy
-    fbnet = pq.read_table(folder / "fbnet.parquet")
-    codes = fbnet.select([f"op{i:02}" for i in range(22)]).to_pylist()
-    yield "fbnet", [{name: f"operator {code}" for name, code in row.items()} for row in codes], latencies(fbnet)
-    hat = pq.read_table(folder / "hat_wmt14ende.parquet")
-    for device in sorted(set(hat["device"].to_pylist())):
-        part = hat.filter(np.array(hat["device"].to_pylist()) == device)
-        rows = part.select([name for name in hat.column_names if name.startswith(("encoder", "decoder"))]).to_pylist()
-        both = part["latency_mean_encoder_ms"].to_numpy() + part["latency_mean_decoder_ms"].to_numpy()
-        yield "hat", rows, {f"{device}_ms": both}
-    accel = pq.read_table(folder / "accel_nasbench.parquet")
-    rows = accel.select([name for name in accel.column_names if name.startswith("block")]).to_pylist()
-    measured = {
-        "a100_ms": 1000 / accel["throughput_a100_mean"].to_numpy(),
-        "accuracy": accel["val_top1"].to_numpy() / 100,
-    }
-    yield "accel", rows, measured
-
-
-def latencies(table: Any) -> dict[str, Floats]:
-    return {name: table[name].to_numpy() for name in table.column_names if name.endswith("_ms")}
-
-
-def plain(model: Any, known: Rows, targets: Floats, new: Rows, log: bool) -> tuple[Floats, float]:
-    """Predictions of a scikit-learn regressor on one-hot choices, and the seconds its fit took."""
-    start = time.perf_counter()
-    encoder = DictVectorizer(sparse=False)
-    model.fit(encoder.fit_transform(known), np.log(targets) if log else targets)
-    seconds = time.perf_counter() - start
-    predicted = model.predict(encoder.transform(new))
-    return np.exp(predicted) if log else predicted, seconds
-
-
-def compare(rows: Rows, targets: Floats, log: bool, num_rows: int, seed: int) -> Iterator[tuple[str, dict[str, float]]]:
-    """Method and measures, for one draw of training and test rows."""
-    order = np.random.default_rng(seed).permutation(len(rows))
-    test = order[-min(2000, len(rows) // 3) :]
-    known, new = [rows[i] for i in order[:num_rows]], [rows[i] for i in test]
-    y, truth = targets[order[:num_rows]], targets[test]
-    start = time.perf_counter()
-    predictor = (LatencyPredictor() if log else AccuracyPredictor()).fit(known, y)
-    seconds = time.perf_counter() - start
-    low, high = predictor.predict_interval(new)
-    inside, width = np.mean((low <= truth) & (truth <= high)), np.mean(high - low) / np.mean(truth)
-    covered = {"coverage": float(inside), "width": float(width)}
-    yield "auto", measures(predictor.predict(new), truth) | covered | {"seconds": seconds}
-    for name, model in (
-        ("ridge", RidgeCV(np.logspace(-3, 3, 13))),
-        ("forest", RandomForestRegressor(random_state=seed)),
-    ):
-        predicted, seconds = plain(model, known, y, new, log)
-        yield name, measures(predicted, truth) | {"seconds": seconds}
-
-
-def measures(predicted: Floats, truth: Floats) -> dict[str, float]:
-    errors = np.abs(predicted / truth - 1)
+def measures(predicted: Predicted, truth: Floats) -> dict[str, float]:
+    errors = np.abs(predicted.value / truth - 1)
+    told_apart = np.ptp(predicted.value) > 0
     return {
-        "kendall": kendalltau(predicted, truth).statistic,
-        "spearman": spearmanr(predicted, truth).statistic,
+        "kendall": kendalltau(predicted.value, truth).statistic if told_apart else 0.0,
+        "spearman": spearmanr(predicted.value, truth).statistic if told_apart else 0.0,
         "mape": float(np.mean(errors)),
         "within_10_percent": float(np.mean(errors <= 0.1)),
+        "coverage": float(np.mean((predicted.low <= truth) & (truth <= predicted.high))),
+        "width": float(np.mean(predicted.high - predicted.low) / np.mean(truth)),
     }
+
+
+def compare(table: MeasuredTable, column: str, num_rows: int, seed: int) -> Iterator[Row]:
+    """A row for each method, for one draw of training and test rows."""
+    targets, latency = table.columns[column], column.endswith("_ms")
+    order = np.random.default_rng(seed).permutation(len(table.rows))
+    test = order[-min(2000, len(order) // 3) :]
+    known, new = [table.rows[i] for i in order[:num_rows]], [table.rows[i] for i in test]
+    y, truth = targets[order[:num_rows]], targets[test]
+    key = {"table": table.name, "column": column, "num_rows": num_rows, "seed": seed}
+    for method in METHODS:
+        started = time.process_time()
+        if method == "auto":
+            predictor = (LatencyPredictor() if latency else AccuracyPredictor()).fit(known, y)
+            predicted = Predicted(predictor.predict(new), *predictor.predict_interval(new))
+        else:
+            predicted = predict_with(method, known, y, new, latency, seed)
+        seconds = time.process_time() - started
+        yield {**key, "method": method, **measures(predicted, truth), "fit_seconds": seconds}
+
+
+def by_method(rows: list[Row], name: str) -> dict[str, Floats]:
+    """Method -> the figure of every seed, in their order."""
+    ordered = sorted(rows, key=lambda row: row["seed"])
+    return {method: np.array([row[name] for row in ordered if row["method"] == method]) for method in METHODS}
+
+
+def best_reference(rows: list[Row], name: str) -> str | None:
+    """The one that turned out best; for widths, among those that cover enough."""
+    means = {method: float(values.mean()) for method, values in by_method(rows, name).items() if method != "auto"}
+    if name == "width":
+        covered = by_method(rows, "coverage")
+        means = {method: mean for method, mean in means.items() if covered[method].mean() >= ENOUGH_COVERAGE}
+    if not means:
+        return None
+    return min(means, key=lambda method: means[method] if name in LOWER_IS_BETTER else -means[method])
+
+
+def held(rows: list[Row], name: str) -> bool:
+    values, best = by_method(rows, name), best_reference(rows, name)
+    assert best is not None
+    behind = values[best] - values["auto"]
+    return bool(behind.mean() <= behind.std(ddof=1) / len(behind) ** 0.5)
+
+
+def line(rows: list[Row]) -> str:
+    first, cells = rows[0], ""
+    for name in ("kendall", "within_10_percent", "mape", "spearman"):
+        best = best_reference(rows, name)
+        assert best is not None
+        values = by_method(rows, name)
+        mark = "" if name in ("mape", "spearman") else " " if held(rows, name) else "!"
+        cells += f"{values['auto'].mean():>9.3f}{values[best].mean():>7.3f}{mark}"
+    own, narrowest = by_method(rows, "width")["auto"].mean(), best_reference(rows, "width")
+    width = f"{own / by_method(rows, 'width')[narrowest].mean():>7.2f}" if narrowest else f"{'-':>7}"
+    covered, seconds = by_method(rows, "coverage")["auto"].mean(), by_method(rows, "fit_seconds")["auto"].mean()
+    return f"{first['table']:<6}{first['column']:<19}{first['num_rows']:>4}{cells}{covered:>9.3f}{width}{seconds:>7.2f}"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("out", type=Path, help="the Parquet file to write")
+    parser.add_argument("--out", type=Path, required=True, help="a folder for the table")
     default = Path(os.environ.get("SNUGNET_DATA", ".")) / "predictors"
     parser.add_argument("--data", type=Path, default=default, help="folder of nb201.parquet and its sisters")
     parser.add_argument("--seeds", type=int, default=5, help="repetitions (default 5)")
-    parser.add_argument("--all", action="store_true", help="every device, not one or two of each table")
+    parser.add_argument(
+        "--rows", type=int, nargs="+", default=TRAINING_ROWS, help="training rows (default 20 50 100 200)"
+    )
+    parser.add_argument("--only", nargs="+", default=[""], metavar="TABLE/COLUMN", help="cells whose name begins so")
     options = parser.parse_args()
-    lines = []
-    print(f"{'table':6} {'column':17} {'rows':>4} {'method':6}", *(f"{c.name[:8]:>8}" for c in MEASURES))
-    for table, rows, columns in read_tables(options.data):
-        for column, targets in columns.items():
-            if not options.all and (table, column) not in SHORT:
-                continue
-            for num_rows in TRAINING_ROWS:
-                results: dict[str, list[dict[str, float]]] = {}
-                for seed in range(options.seeds):
-                    for method, result in compare(rows, targets, column.endswith("_ms"), num_rows, seed):
-                        results.setdefault(method, []).append(result)
-                for method, result_of in results.items():
-                    means = {name: float(np.mean([r[name] for r in result_of])) for name in result_of[0]}
-                    shown = [f"{means[c.name]:8.3f}" if c.name in means else f"{'-':>8}" for c in MEASURES]
-                    print(f"{table:6} {column:17} {num_rows:4} {method:6}", *shown, flush=True)
-                    key = {"table": table, "column": column, "num_rows": num_rows, "method": method}
-                    lines.append({**key, **means, "num_seeds": options.seeds})
-    write_part(options.out, SCHEMA.table(lines))
+    stored = Table(options.out, SCHEMA)
+    known: dict[tuple[Any, ...], list[Row]] = {}
+    for row in stored.rows():
+        known.setdefault((row["table"], row["column"], row["num_rows"], row["seed"]), []).append(row)
+    wanted = [
+        (table, column, num_rows)
+        for table in read_tables(options.data)
+        for column in table.columns
+        for num_rows in options.rows
+        if f"{table.name}/{column}".startswith(tuple(options.only))
+    ]
+    print(f"{'':<29}" + "".join(f"{name:>17}" for name in ("kendall", "within 10%")), end="")
+    print(f"{'mape':>16}{'spearman':>16}{'auto covers,':>14} width, s")
+    print(f"{'table':<6}{'column':<19}{'rows':>4}" + f"{'auto':>9}{'best':>7} " * 2 + f"{'auto':>9}{'best':>7}" * 2)
+    progress, cells = Progress("cells", len(wanted)), []
+    for table, column, num_rows in wanted:
+        cell: list[Row] = []
+        for seed in range(options.seeds):
+            key = (table.name, column, num_rows, seed)
+            if key not in known:
+                known[key] = list(compare(table, column, num_rows, seed))
+                stored.append(known[key])
+            cell += known[key]
+        cells.append(cell)
+        print(line(cell), flush=True)
+        progress(progress.done + 1)
+    for name in ("kendall", "within_10_percent"):
+        print(f"{name}: held in {sum(held(cell, name) for cell in cells)} of {len(cells)} cells")
+    ratios = []
+    for cell in cells:
+        values, best = by_method(cell, "mape"), best_reference(cell, "mape")
+        assert best is not None
+        ratios.append(values["auto"].mean() / values[best].mean())
+    print(f"mape: mean of auto over best {np.mean(ratios):.3f}, geometric mean {np.exp(np.mean(np.log(ratios))):.3f}")
 
 
 if __name__ == "__main__":

@@ -32,3 +32,7 @@ class BoostedTrees:
     def predict(self, columns: Array) -> tuple[Array, Array]:
         """Mean (rows,), and a spread of one everywhere: trees say nothing on where they are unsure."""
         return self.trees_.predict(columns[:, self.columns]), np.ones(len(columns))
+
+    def doubt(self, columns: Array) -> Array:
+        """None (rows,), for the same reason."""
+        return np.zeros(len(columns))

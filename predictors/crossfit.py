@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import numpy.typing as npt
 
 from predictors.conformal import cv_plus, split
 from predictors.learner import Learner
@@ -14,6 +15,8 @@ ROWS_TIMES_FOLDS = 1000
 """Bounds the work: 10 folds up to 100 rows, then fewer, 3 at the least."""
 MIN_SPREAD = 0.01
 """Of the standard deviation of the scores: a spread below it says only that a learner saw few rows that differ."""
+FAR = 1.5
+"""Times the most doubt about a held-out row, from where on a row is far from the data."""
 TRUST_IN_FIRST = 16.0
 """The second learner enters the blend as if this many more held-out rows had shown that it adds nothing."""
 
@@ -32,17 +35,19 @@ class CrossFit:
         self.fold = split(keys, int(np.clip(ROWS_TIMES_FOLDS // len(keys), 3, 10)), seed)
         self.learners = [make().fit(columns, scores) for make in makers]
         self.fold_learners = []
-        held_out = np.empty((len(makers), 2, len(scores)))
+        held_out, doubts = np.empty((len(makers), 2, len(scores))), np.empty(len(scores))
         for k in range(self.fold.max() + 1):
             out = self.fold == k
             learners = [make().fit(columns[~out], scores[~out]) for make in makers]
             held_out[:, :, out] = [learner.predict(columns[out]) for learner in learners]
+            doubts[out] = learners[0].doubt(columns[out])
             self.fold_learners.append(learners)
         self.floor = max(MIN_SPREAD * scores.std(), 1e-12)
         self.share = 1.0 if len(makers) == 1 else best_share(scores, held_out[0, 0], held_out[1, 0])
         mean = self.share * held_out[0, 0] + (1 - self.share) * held_out[-1, 0]
         spread = np.maximum(held_out[0, 1], self.floor)
         self.residuals = np.abs(scores - mean) / spread
+        self.most_doubt = doubts.max()
         self.calibration = np.sqrt(np.mean((scores - mean) ** 2) / np.mean(spread**2))
 
     def predict(self, columns: Array) -> tuple[Array, Array]:
@@ -57,6 +62,10 @@ class CrossFit:
         low, high = cv_plus(centre, self.residuals * spread, coverage)
         mean, _ = self._blend(self.learners, columns)
         return np.minimum(low, mean), np.maximum(high, mean)
+
+    def far(self, columns: Array) -> npt.NDArray[np.bool_]:
+        """Whether the first learner doubts each row (rows,) more than any that was held out of its fit."""
+        return self.learners[0].doubt(columns) > FAR * self.most_doubt
 
     def _blend(self, learners: list[Learner], columns: Array) -> tuple[Array, Array]:
         predicted = [learner.predict(columns) for learner in learners]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +40,8 @@ class LatencyPredictor(Predictor):
     or `auto`, their best blend on held-out rows; `seed` draws the folds. Fitting raises UserError for a latency that is
     not positive.
     """
+
+    larger_is_better: ClassVar[bool] = False
 
     def __init__(self, kind: str = "auto", seed: int = 0) -> None:
         self.kind = kind

@@ -15,3 +15,7 @@ class Learner(Protocol):
     def predict(self, columns: Array) -> tuple[Array, Array]:
         """Mean and spread (rows,) on the same scale; the spread need only be right up to a factor."""
         ...
+
+    def doubt(self, columns: Array) -> Array:
+        """How far each row (rows,) is from what was learned, in a unit of the learner's own; 0 where it cannot tell."""
+        ...

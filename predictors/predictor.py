@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from typing import Any, Literal, Self, overload
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Literal, Self, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -19,14 +19,15 @@ from predictors.links import Link
 from predictors.ridge import GroupedRidge
 from predictors.rows import Array, Row, as_rows, measured
 from predictors.sources import Source
+from predictors.threads import few_threads
 from search_space import UserError
 
 KINDS = ("auto", "ridge", "boosting")
 BLENDING_ROWS = 50
 """With fewer rows, `auto` is the ridge alone."""
 
-Sources = Mapping[str, tuple[Any, Any]]
-"""Other devices or tasks: name -> (rows, targets)."""
+Sources = Sequence[tuple[str, Any, Any]]
+"""Other devices or tasks: name, rows and targets of each."""
 
 
 class Predictor(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]
@@ -37,6 +38,7 @@ class Predictor(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]
 
     kind: str
     seed: int
+    larger_is_better: ClassVar[bool] = True
 
     @abstractmethod
     def _link(self) -> Link:
@@ -61,11 +63,12 @@ class Predictor(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]
         self._check_targets(targets)
         if keys[0] == keys[-1]:
             raise UserError(f"all {len(table)} rows make the same choices; give at least two that differ")
-        self.encoder_ = ChoiceEncoder().fit(table)
-        self.sources_ = [self._learn_source(name, *given) for name, given in sorted((sources or {}).items())]
-        self.link_ = self._link().fit(targets)
-        scores = self.link_.forward(targets)
-        self.crossfit_ = CrossFit(self._makers(len(table)), self._columns(table), scores, keys, self.seed)
+        with few_threads(len(table)):
+            self.encoder_ = ChoiceEncoder().fit(table)
+            self.sources_ = [self._learn_source(*each) for each in sorted(sources or (), key=lambda each: each[0])]
+            self.link_ = self._link().fit(targets)
+            scores = self.link_.forward(targets)
+            self.crossfit_ = CrossFit(self._makers(len(table)), self._columns(table), scores, keys, self.seed)
         return self
 
     @overload
@@ -92,6 +95,13 @@ class Predictor(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]
             raise UserError(f"coverage={coverage} must lie between 0 and 1, such as 0.9")
         low, high = self.crossfit_.interval(self._columns(as_rows(rows)), coverage)
         return self.link_.inverse(low), self.link_.inverse(high)
+
+    def far_from_data(self, rows: Any) -> npt.NDArray[np.bool_]:
+        """Whether each row (rows,) lies too far from the training rows for its prediction to be trusted: the ridge is
+        `FAR` times less sure of it than of any training row while that was held out. Trees alone cannot tell.
+        """
+        check_is_fitted(self)
+        return self.crossfit_.far(self._columns(as_rows(rows)))
 
     def _columns(self, table: list[Row]) -> Array:
         return np.column_stack([self.encoder_.transform(table), *(source.predict(table) for source in self.sources_)])

@@ -12,7 +12,13 @@ from scipy.stats import kendalltau, spearmanr
 from predictors.conformal import split
 from predictors.predictor import Predictor
 from predictors.rows import Array, measured
+from predictors.threads import few_threads
 
+NUM_FOLDS = 5
+CHOSEN = 5
+"""Rows that are predicted best, among which a user would look."""
+CURVE = (0.25, 0.5)
+"""Shares of the rows that predictors of the learning curve are given, beside all."""
 MIN_ROWS = 8
 MIN_KENDALL = 0.5
 """Three of four pairs in the right order."""
@@ -21,12 +27,24 @@ MIN_COVERAGE = 0.8
 
 
 @dataclass(frozen=True)
+class CurvePoint:
+    """Of predictors fitted to so many rows; their errors on rows held out of all fits."""
+
+    rows: int
+    kendall: float | None
+    mape: float | None
+
+
+@dataclass(frozen=True)
 class ReportCard:
     """Means over repeated cross-validation; None where a quantity is not defined.
 
     `kendall` and `spearman` are rank correlations between held-out targets and predictions, `mape` the mean absolute
-    error and `within_10_percent` the share of errors below a tenth, both relative to the target; `coverage` and `width`
-    (in the unit of the targets) belong to intervals that promise 0.9. `reason` says why `trustworthy` is what it is.
+    error and `within_10_percent` the share of errors below a tenth, both relative to the target; `top_5_regret` is how
+    much worse than the best row, as a share of it, the best of the five is that are predicted best. `coverage` and
+    `width` (in the unit of the targets) belong to intervals that promise 0.9. `learning_curve` has the errors of
+    predictors that were given fewer rows: a curve that still falls says that more rows would help. `reason` says why
+    `trustworthy` is what it is.
     """
 
     rows: int
@@ -34,8 +52,10 @@ class ReportCard:
     spearman: float | None
     mape: float | None
     within_10_percent: float | None
+    top_5_regret: float | None
     coverage: float | None
     width: float | None
+    learning_curve: tuple[CurvePoint, ...]
     trustworthy: bool
     reason: str
 
@@ -56,37 +76,75 @@ def report_card(rows: Any, y: Any, make_predictor: Callable[[], Predictor], seed
         return _unknown(len(table), f"{distinct} different architectures are too few; {MIN_ROWS} are needed")
     if np.ptp(targets) == 0:
         return _unknown(len(table), f"every target is {targets[0]:g}; there is nothing to predict")
-    repeats = [
-        _cross_validate(table, targets, split(keys, 5, seed + repeat), make_predictor)
-        for repeat in range(int(np.clip(100 // len(table), 1, 3)))
-    ]
+    folds = [split(keys, NUM_FOLDS, seed + repeat) for repeat in range(int(np.clip(100 // len(table), 1, 3)))]
+    with few_threads(len(table)):
+        repeats = [_cross_validate(table, targets, fold, make_predictor) for fold in folds]
+        curve = [_curve_point(table, targets, folds, share, make_predictor, seed) for share in CURVE]
     measures = {name: _mean([repeat[name] for repeat in repeats]) for name in repeats[0]}
     trustworthy, reason = _verdict(measures["kendall"], measures["coverage"])
-    return ReportCard(len(table), **measures, trustworthy=trustworthy, reason=reason)
+    last = CurvePoint(round(len(table) * (1 - 1 / NUM_FOLDS)), measures["kendall"], measures["mape"])
+    known = (*filter(None, curve), last)
+    return ReportCard(len(table), **measures, learning_curve=known, trustworthy=trustworthy, reason=reason)
+
+
+def _curve_point(
+    table: list[Any],
+    targets: Array,
+    folds: list[Any],
+    share: float,
+    make_predictor: Callable[[], Predictor],
+    seed: int,
+) -> CurvePoint | None:
+    """None where the share of the rows that a fold is predicted from would be too few."""
+    generator, points = np.random.default_rng(seed), []
+    num_rows = round(share * len(table) * (1 - 1 / NUM_FOLDS))
+    if num_rows < MIN_ROWS:
+        return None
+    for fold in folds:
+        predicted = np.empty(len(targets))
+        for k in range(NUM_FOLDS):
+            out, kept = np.flatnonzero(fold == k), generator.permutation(np.flatnonzero(fold != k))[:num_rows]
+            predictor = make_predictor().fit([table[i] for i in kept], targets[kept])
+            predicted[out] = predictor.predict([table[i] for i in out])
+        points.append(_errors(predicted, targets))
+    return CurvePoint(num_rows, *(_mean([point[name] for point in points]) for name in ("kendall", "mape")))
 
 
 def _cross_validate(
     table: list[Any], targets: Array, fold: Any, make_predictor: Callable[[], Predictor]
 ) -> dict[str, float]:
     predicted, low, high = np.empty((3, len(targets)))
-    for k in range(5):
+    for k in range(NUM_FOLDS):
         out = np.flatnonzero(fold == k)
         kept = np.flatnonzero(fold != k)
         predictor = make_predictor().fit([table[i] for i in kept], targets[kept])
         held_out = [table[i] for i in out]
         predicted[out] = predictor.predict(held_out)
         low[out], high[out] = predictor.predict_interval(held_out, coverage=0.9)
-    errors = np.abs(predicted - targets)
-    told_apart = np.ptp(predicted) > 0
     width = float(np.mean(high - low))
+    return {
+        **_errors(predicted, targets),
+        "top_5_regret": _regret(predicted, targets, predictor.larger_is_better),
+        "coverage": float(np.mean((low <= targets) & (targets <= high))) if np.isfinite(width) else np.nan,
+        "width": width,
+    }
+
+
+def _errors(predicted: Array, targets: Array) -> dict[str, float]:
+    errors, told_apart = np.abs(predicted - targets), np.ptp(predicted) > 0
     return {
         "kendall": float(kendalltau(predicted, targets).statistic) if told_apart else 0.0,
         "spearman": float(spearmanr(predicted, targets).statistic) if told_apart else 0.0,
         "mape": float(np.mean(errors / np.abs(targets))) if np.all(targets) else np.nan,
         "within_10_percent": float(np.mean(errors <= 0.1 * np.abs(targets))),
-        "coverage": float(np.mean((low <= targets) & (targets <= high))) if np.isfinite(width) else np.nan,
-        "width": width,
     }
+
+
+def _regret(predicted: Array, targets: Array, larger_is_better: bool) -> float:
+    sign = 1.0 if larger_is_better else -1.0
+    chosen = np.argsort(-sign * predicted, kind="stable")[:CHOSEN]
+    best = sign * np.max(sign * targets)
+    return float((np.max(sign * targets) - np.max(sign * targets[chosen])) / abs(best)) if best else np.nan
 
 
 def _mean(values: list[float]) -> float | None:
@@ -103,4 +161,6 @@ def _verdict(kendall: float | None, coverage: float | None) -> tuple[bool, str]:
 
 
 def _unknown(num_rows: int, reason: str) -> ReportCard:
-    return ReportCard(num_rows, None, None, None, None, None, None, trustworthy=False, reason=reason)
+    return ReportCard(
+        num_rows, None, None, None, None, None, None, None, learning_curve=(), trustworthy=False, reason=reason
+    )

@@ -53,14 +53,21 @@ class GroupedRidge:
         """Mean and standard deviation (rows,) of a new measurement (Rasmussen and Williams 2006, eq. 2.25 and 2.26)."""
         similarity = self._similarity(columns)
         mean = self.offset_ + self.unit_ * similarity @ self.dual_
-        prior = 1.0 + self.kernels_.diagonal(self.weights_, columns)
-        explained = np.sum(solve_triangular(self.factor_[0], similarity.T, lower=True) ** 2, axis=0)
-        variance = np.maximum(prior - explained, 0.0) + self.noise_ * self._noise(mean)
+        variance = self._unexplained(columns, similarity) + self.noise_ * self._noise(mean)
         return mean, self.unit_ * np.sqrt(variance)
+
+    def doubt(self, columns: Array) -> Array:
+        """The standard deviation (rows,) of the expected target, over that of the targets."""
+        return np.sqrt(self._unexplained(columns, self._similarity(columns)))
 
     def mean(self, columns: Array) -> Array:
         """The expected target (rows,), on the scale of the fit."""
         return self.offset_ + self.unit_ * self._similarity(columns) @ self.dual_
+
+    def _unexplained(self, columns: Array, similarity: Array) -> Array:
+        """The variance (rows,) that the training rows leave of the prior's."""
+        explained = np.sum(solve_triangular(self.factor_[0], similarity.T, lower=True) ** 2, axis=0)
+        return np.maximum(1.0 + self.kernels_.diagonal(self.weights_, columns) - explained, 0.0)
 
     def _similarity(self, columns: Array) -> Array:
         return 1.0 + self.kernels_.weighted(self.weights_, columns, self.columns_)

@@ -7,7 +7,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from search.algorithms.algorithm import Algorithm, replay
 from search.cluster import LOCAL, connected
@@ -18,6 +18,8 @@ from search_space import UserError
 
 if TYPE_CHECKING:
     from search.bridge import Bridge
+
+Returned = TypeVar("Returned")
 
 
 def run_search(
@@ -32,6 +34,7 @@ def run_search(
     workers: int | None = None,
     cpus: float = 1.0,
     gpus: float = 0.0,
+    resources: Mapping[str, float] | None = None,
 ) -> SearchOutcome:
     """Evaluate architectures until there are `num_trials` rows, those given included.
 
@@ -42,7 +45,8 @@ def run_search(
         `error` and no metrics. A batch whose worker dies is evaluated again.
     on_rows: called here with the rows of each finished batch, before the algorithm learns of them, to store them.
     workers: actors at a time; None takes as many as the cluster holds at once.
-    cpus, gpus: what each worker holds while it lives.
+    cpus, gpus, resources: what each worker holds while it lives; `resources` are those that nodes of a cluster name
+        themselves, such as the device that they have.
 
     SIGINT ends the search with the rows finished so far. Raises UserError when no cluster answers at `address` or it
     lacks the resources, when the evaluator refuses to be built, or when none of the first architectures could be
@@ -54,9 +58,9 @@ def run_search(
     with handlers_kept(), connected(address, min_cpus=cpus * (workers or 1)):
         from search.bridge import Bridge
 
-        num_workers = _num_workers(workers, cpus, gpus)
+        num_workers = _num_workers(workers, cpus, gpus, resources or {})
         bridge = Bridge(algorithm, list(rows), num_trials, batch_size, on_rows)
-        _tune(bridge, evaluator_factory, num_workers, {"cpu": cpus, "gpu": gpus})
+        _tune(bridge, evaluator_factory, num_workers, {"cpu": cpus, "gpu": gpus, **(resources or {})})
     if bridge.failure:
         raise bridge.failure from None
     ending: Ending = "interrupted"
@@ -94,7 +98,23 @@ def _tune(bridge: Bridge, evaluator_factory: Callable[[], Evaluate], workers: in
         )
 
 
-def _num_workers(workers: int | None, cpus: float, gpus: float) -> int:
+def call_once(function: Callable[[], Returned], resources: Mapping[str, float]) -> Returned:
+    """What the function returns on a worker that has the resources; Ray is connected. Raises UserError as it does."""
+    import ray
+
+    def call() -> Returned:  # Ray takes no other callable
+        return function()
+
+    _num_workers(1, 1.0, 0.0, resources)
+    try:
+        return ray.get(ray.remote(call).options(num_cpus=1, resources=dict(resources)).remote())
+    except ray.exceptions.RayTaskError as error:
+        if isinstance(error.cause, UserError):
+            raise error.cause from None
+        raise
+
+
+def _num_workers(workers: int | None, cpus: float, gpus: float, resources: Mapping[str, float]) -> int:
     """As many as asked for, or as many as the cluster holds at once.
 
     Raises UserError when not even one fits: Ray would wait for ever.
@@ -102,7 +122,7 @@ def _num_workers(workers: int | None, cpus: float, gpus: float) -> int:
     import ray
 
     cluster = ray.cluster_resources()
-    needs = {name: each for name, each in (("CPU", cpus), ("GPU", gpus)) if each}
+    needs = {name: each for name, each in {"CPU": cpus, "GPU": gpus, **resources}.items() if each}
     for name, each in needs.items():
         if cluster.get(name, 0.0) < each:
             raise UserError(f"each worker needs {each:g} {name} and the cluster has {cluster.get(name, 0.0):g} in all")

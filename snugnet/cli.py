@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
-from collections.abc import Callable
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import Annotated, Optional
 
 import typer
+
+from snugnet.cli_groups import predict, study
+from snugnet.options import Alignment, Backend, Components, Dtype, ExperimentFile, Json, Kind, RunFolder, answer
 
 app = typer.Typer(
     name="snugnet",
@@ -18,49 +17,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-study = typer.Typer(help="Scaling studies: run a grid of networks, fit a law.")
 app.add_typer(study, name="study")
-
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output and nothing else there.")]
-RunFolder = Annotated[Path, typer.Argument(metavar="DIR", help="A run folder, made by snugnet train.")]
-ExperimentFile = Annotated[Path, typer.Argument(metavar="EXPERIMENT.toml", help="The experiment file.")]
-
-
-Components = Annotated[
-    Optional[list[str]],  # noqa: UP045
-    typer.Option("--component", metavar="PATH", help="A component from outside: package.module or package.Class."),
-]
-
-
-class Backend(StrEnum):
-    """What runs a network."""
-
-    eager = "eager"
-    onnxruntime = "onnxruntime"
-
-
-class Alignment(StrEnum):
-    """How a transformable search brings two widths together."""
-
-    zeros = "zeros"
-    interpolation = "interpolation"
-
-
-def answer(command: Callable[[], Any], as_json: bool, *, markdown: bool = False) -> None:
-    """Run a command and print its result: its `as_dict()` as JSON, its `markdown()`, or its `text()`.
-
-    Standard output carries nothing else: what components from outside print meanwhile goes to standard error.
-    """
-    with contextlib.redirect_stdout(sys.stderr):
-        result = command()
-    if as_json:
-        import json
-
-        typer.echo(json.dumps(result.as_dict(), allow_nan=False))
-    elif markdown:
-        typer.echo(result.markdown(), nl=False)
-    else:
-        typer.echo(result.text())
+app.add_typer(predict, name="predict")
 
 
 @app.command()
@@ -169,28 +127,51 @@ def extract(
 
 @app.command()
 def measure(
-    subnet: Annotated[Path, typer.Argument(metavar="SUBNET", help="A folder made by snugnet extract.")],
-    backend: Annotated[Backend, typer.Option(help="What runs the network.")] = Backend.eager,
-    threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
-    batch_size: Annotated[int, typer.Option(min=1, help="Inputs at once.")] = 1,
-    seconds: Annotated[float, typer.Option(min=0.1, help="Longest time to spend.")] = 10.0,
+    folder: Annotated[Path, typer.Argument(metavar="SUBNET|DIR", help="A subnet's folder, or a run's.")],
+    architectures: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(min=1, help="Of a run: how many of its architectures; a larger number later keeps these."),
+    ] = None,
+    kind: Annotated[Optional[Kind], typer.Option(help="What it runs on.  [default: cpu]")] = None,  # noqa: UP045
+    backend: Annotated[Optional[Backend], typer.Option(help="What runs it.  [default: eager]")] = None,  # noqa: UP045
+    dtype: Annotated[Optional[Dtype], typer.Option(help="Its numbers.  [default: float32]")] = None,  # noqa: UP045
+    threads: Annotated[Optional[int], typer.Option(min=1, help="CPU threads.  [default: 1]")] = None,  # noqa: UP045
+    batch_size: Annotated[Optional[int], typer.Option(min=1, help="Inputs at once.  [default: 1]")] = None,  # noqa: UP045
+    seconds: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(min=0.1, help="Longest time for each network.  [default: 10; of a run .3]"),
+    ] = None,
+    address: Annotated[str, typer.Option(help="Of a run: 'local', or the address of a Ray cluster.")] = "local",
+    on: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(metavar="NAME", help="Of a run: the Ray resource that names the worker with the device."),
+    ] = None,
     component: Components = None,
     json: Json = False,
 ) -> None:
-    """Latency of a subnet on this device, with its interval."""
+    """Latency, throughput, memory and energy of a subnet on this device, or of many architectures of a run.
+
+    The defaults for a run are those of its [search.latency].
+    """
     from snugnet.commands.measure import measure as command
 
+    options = {"kind": kind, "backend": backend, "dtype": dtype, "threads": threads, "batch_size": batch_size}
+    device = {name: getattr(value, "value", value) for name, value in options.items() if value is not None}
+    device |= {} if seconds is None else {"max_seconds": seconds}
     answer(
         lambda: command(
-            subnet,
-            backend=backend.value,
-            threads=threads,
-            batch_size=batch_size,
-            seconds=seconds,
-            components=component or (),
+            folder, device, architectures=architectures, address=address, on=on, components=component or ()
         ),
         json,
     )
+
+
+@app.command()
+def devices(run: RunFolder, json: Json = False) -> None:
+    """The devices that a run's latencies belong to, and how well each can be measured."""
+    from snugnet.commands.devices import devices as command
+
+    answer(lambda: command(run), json)
 
 
 @app.command()
@@ -223,44 +204,6 @@ def audit(
     from snugnet.commands.audit import audit as command
 
     answer(lambda: command(run, architectures=architectures, seeds=seeds, epochs=epochs, address=address), json)
-
-
-@study.command("run")
-def study_run(
-    experiment: ExperimentFile,
-    run: Annotated[Path, typer.Option("--run", metavar="DIR", help="The folder of the study; made if absent.")],
-    json: Json = False,
-) -> None:
-    """Train the grid of standalone networks that [studies] declares, into Parquet; continues where it stopped."""
-    from snugnet.commands.study_run import study_run as command
-
-    answer(lambda: command(experiment, run), json)
-
-
-@study.command("fit")
-def study_fit(
-    table: Annotated[
-        Path, typer.Argument(metavar="TABLE", help="A Parquet, CSV or JSONL file, or a folder of Parquet.")
-    ],
-    x: Annotated[list[str], typer.Option("--x", metavar="COL", help="A column the law is in; repeat for more.")],
-    y: Annotated[str, typer.Option("--y", metavar="COL", help="The column that the law predicts.")],
-    law: Annotated[
-        str,
-        typer.Option(
-            "--law", metavar="NAME", help="power_law, power_law_floor, power_law_ceiling, additive or width_depth."
-        ),
-    ],
-    seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
-    cluster: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(metavar="COL", help="Resample whole groups of rows that agree in this column."),
-    ] = None,
-    json: Json = False,
-) -> None:
-    """Fit a scaling law to a table: parameters with bootstrap intervals, and the error on held-out rows."""
-    from snugnet.commands.study_fit import study_fit as command
-
-    answer(lambda: command(table, x=x, y=y, law=law, seed=seed, cluster=cluster), json)
 
 
 @app.command()

@@ -28,11 +28,18 @@ class Estimates:
     latency: LatencyPredictor
 
     @classmethod
-    def fit(cls, rows: Sequence[Mapping[str, Any]], space: SearchSpace, kinds: PredictorSettings) -> Estimates:
-        choices = choices_of(rows, space)
+    def fit(
+        cls,
+        rows: Sequence[Mapping[str, Any]],
+        space: SearchSpace,
+        kinds: PredictorSettings,
+        latencies: Sequence[Mapping[str, Any]] = (),
+    ) -> Estimates:
+        """From trials, and from further rows of latencies of the same device."""
         accuracy, latency = AccuracyPredictor(kind=kinds.accuracy), LatencyPredictor(kind=kinds.latency)
-        accuracy.fit(choices, [row["accuracy"] for row in rows])
-        latency.fit(choices, [row["latency_ms"] for row in rows])
+        accuracy.fit(choices_of(rows, space), [row["accuracy"] for row in rows])
+        timed = {row["id"]: row for row in (*rows, *latencies)}.values()
+        latency.fit(choices_of([*timed], space), [row["latency_ms"] for row in timed])
         return cls(accuracy, latency)
 
 

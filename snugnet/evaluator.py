@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from search_space import Architecture
+from snugnet.calibration import Calibration
 from snugnet.experiment import LatencySettings
 from supernet.cost import cost
 from supernet.data import Split, in_order
@@ -34,17 +35,16 @@ CALIBRATION_ROWS = 1024
 class Evaluator:
     """Accuracy with inherited weights on the search split, measured latency, parameters and FLOPs.
 
-    `calibration` holds training rows for the statistics of batch norms. `yardstick` is the device that the run
-    calibrated its latencies on; a worker on another device calibrates itself. `components` from outside are imported
-    wherever the evaluator works.
+    `norm_rows` are training rows for the statistics of batch norms. `calibration` is that of the run's device; a worker
+    on another device calibrates itself. `components` from outside are imported wherever the evaluator works.
     """
 
     supernet: Supernet
     supernet_hash: str
-    calibration: Split
+    norm_rows: Split
     search: Split
     latency: LatencySettings
-    yardstick: Yardstick | None = None
+    calibration: Calibration | None = None
     components: tuple[str, ...] = ()
 
     def __call__(self, architectures: list[Architecture]) -> list[dict[str, Any]]:
@@ -54,7 +54,7 @@ class Evaluator:
         return [self.evaluate(architecture) for architecture in architectures]
 
     def evaluate(self, architecture: Architecture) -> dict[str, Any]:
-        network = inherited(self.supernet, architecture, self.calibration)
+        network = inherited(self.supernet, architecture, self.norm_rows)
         quality = quality_of(network, self.search)
         latency = self._meter(network)
         counted = cost(architecture, self.supernet.task)
@@ -74,7 +74,7 @@ class Evaluator:
     @cached_property
     def _meter(self) -> LatencyMeter:
         device = device_for(self.latency, self.supernet.task)
-        known = self.yardstick.reference_ms if self.yardstick and self.yardstick.device == device else None
+        known = self.calibration.reference_ms if self.calibration and self.calibration.device == device else None
         return LatencyMeter(
             device, relative_width=0.1, min_repeats=9, max_seconds=self.latency.max_seconds, reference_ms=known
         )
@@ -90,25 +90,22 @@ class Carried:
         return self.evaluator
 
 
-@dataclass(frozen=True)
-class Yardstick:
-    """A device and its calibration, the time of the meter's reference network: latencies in ms are relative to it."""
-
-    device: Device
-    reference_ms: float
-
-
 def device_for(settings: LatencySettings, task: Task) -> Device:
     """This machine, as the experiment wants it used. Raises UserError where it cannot be."""
     return this_device(
-        task.input_shape, threads=settings.threads, batch_size=settings.batch_size, backend=settings.backend
+        task.input_shape,
+        kind=settings.kind,
+        threads=settings.threads,
+        dtype=settings.dtype,
+        batch_size=settings.batch_size,
+        backend=settings.backend,
     )
 
 
-def inherited(supernet: Supernet, architecture: Architecture, calibration: Split) -> Network:
+def inherited(supernet: Supernet, architecture: Architecture, norm_rows: Split) -> Network:
     """The subnet with the supernet's weights as it is deployed: batch norms calibrated on training rows, folded."""
     network = supernet.extract(architecture)
-    recalibrate(network, in_order(calibration.leading(CALIBRATION_ROWS), BATCH_SIZE))
+    recalibrate(network, in_order(norm_rows.leading(CALIBRATION_ROWS), BATCH_SIZE))
     fold(network, foldable(network))
     return network.eval()
 

@@ -38,7 +38,9 @@ def _above_zero(where: str, values: Mapping[str, Any], *names: str) -> None:
 class LatencySettings:
     """`[search.latency]`: the device whose latency counts, and the time spent on each architecture during a search."""
 
-    backend: Literal["eager", "onnxruntime"] = "eager"
+    kind: Literal["cpu", "cuda"] = "cpu"
+    backend: Literal["eager", "compiled", "onnxruntime", "cuda_graph"] = "eager"
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     threads: int = 1
     batch_size: int = 1
     max_seconds: float = 0.3

@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,10 @@ from typing import Any
 from torch import Tensor
 
 from search_space import Architecture, UserError
-from snugnet.evaluator import CALIBRATION_ROWS, Evaluator, Yardstick, device_for
+from snugnet.calibration import Calibration, read_calibrations
+from snugnet.evaluator import CALIBRATION_ROWS, Evaluator, device_for
 from snugnet.experiment import Experiment, parse_experiment
+from snugnet.latencies import LATENCIES
 from studies.schema import Column, Schema
 from studies.table import Table
 from supernet.checkpoint import content_hash, load_tensors, write_atomically
@@ -28,6 +30,8 @@ from supernet.policies import policy
 from supernet.policies.compute import flops_of_a_step
 from supernet.supernet import Supernet
 from supernet.training import load_weights
+
+EXPERIMENT = "experiment.toml"
 
 TRIALS = Schema(
     columns=(
@@ -77,7 +81,7 @@ class Run:
         The sections that the weights do not depend on may differ from those in the folder. Raises UserError where the
         folder holds another experiment, or anything that is not a run.
         """
-        if (folder / "experiment.toml").exists():
+        if (folder / EXPERIMENT).exists():
             before = cls._stored(folder, experiment.base)
             for part in ("seed", "data", "space_table", "supernet"):
                 if getattr(before, part) != getattr(experiment, part):
@@ -94,14 +98,14 @@ class Run:
     def begin(self) -> None:
         """Make the folder of a new run, or bring the experiment in it up to date."""
         origin = json.dumps({"base": str(self.experiment.base)}).encode()
-        for name, content in (("origin.json", origin), ("experiment.toml", self.experiment.text.encode())):
+        for name, content in (("origin.json", origin), (EXPERIMENT, self.experiment.text.encode())):
             if not (self.folder / name).exists() or (self.folder / name).read_bytes() != content:
                 write_atomically(self.folder / name, content)
 
     @classmethod
     def open(cls, folder: Path) -> Run:
         """Raises UserError where the folder is no run."""
-        if not (folder / "experiment.toml").is_file():
+        if not (folder / EXPERIMENT).is_file():
             raise UserError(f"{folder} is not a run; make one with: snugnet train EXPERIMENT.toml --run {folder}")
         try:
             base = Path(json.loads((folder / "origin.json").read_text(encoding="utf-8"))["base"])
@@ -114,7 +118,7 @@ class Run:
 
     @staticmethod
     def _stored(folder: Path, base: Path) -> Experiment:
-        path = folder / "experiment.toml"
+        path = folder / EXPERIMENT
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
@@ -158,6 +162,11 @@ class Run:
         return Table(self.folder / "trials", TRIALS)
 
     @cached_property
+    def latencies(self) -> Table:
+        """What `snugnet measure DIR --architectures K` has measured, on any device."""
+        return Table(self.folder / "latencies", LATENCIES)
+
+    @cached_property
     def checkpoint(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Tensors and metadata of the trained supernet. Raises UserError where training has not finished."""
         if not self.supernet_path.exists():
@@ -196,19 +205,15 @@ class Run:
         return content_hash(dict(self.supernet.weights.items()))
 
     @cached_property
-    def yardstick(self) -> Yardstick:
+    def calibration(self) -> Calibration:
         """This device, calibrated once for the whole run, so that all its latencies can be compared."""
         device = device_for(self.experiment.search.latency, self.task)
-        path = self.folder / "devices" / f"{device.id}.json"
-        if path.exists():
-            try:
-                return Yardstick(device, float(json.loads(path.read_text())["reference_ms"]))
-            except (ValueError, KeyError, TypeError):
-                raise UserError(f"{path} is not a calibration; remove it to calibrate the device again") from None
-        reference_ms = LatencyMeter(device).reference_ms
-        assert reference_ms is not None
-        write_atomically(path, json.dumps({**asdict(device), "reference_ms": reference_ms}).encode())
-        return Yardstick(device, reference_ms)
+        known = read_calibrations(self.folder).get(device.id)
+        if known is None:
+            meter = LatencyMeter(device)
+            known = Calibration(device, meter.reference_ms, meter.noise_floor)
+            known.keep(self.folder)
+        return known
 
     @cached_property
     def evaluator(self) -> Evaluator:
@@ -218,7 +223,7 @@ class Run:
             self.data.train.leading(CALIBRATION_ROWS),
             self.data.search,
             self.experiment.search.latency,
-            self.yardstick,
+            self.calibration,
             self.experiment.components,
         )
 

@@ -22,10 +22,10 @@ def load(model: nn.Module | Path, device: Device) -> Call:
     A module is copied, so the given one keeps its mode, dtype and place. A path names an ONNX file, for the backend
     onnxruntime, which exports a module first. Raises UserError.
     """
-    if device.backend == "eager":
+    if device.backend != "onnxruntime":
         if not isinstance(model, nn.Module):
-            raise UserError(f"{model} is a file, which needs device.backend='onnxruntime', not 'eager'")
-        return _eager(model, device)
+            raise UserError(f"{model} is a file, which needs device.backend='onnxruntime', not {device.backend!r}")
+        return _torch(model, device)
     if not isinstance(model, nn.Module):
         return _onnxruntime(model, device)
     with tempfile.TemporaryDirectory() as folder:
@@ -58,7 +58,7 @@ def reference(device: Device) -> Call:
     return call
 
 
-def _eager(model: nn.Module, device: Device) -> Call:
+def _torch(model: nn.Module, device: Device) -> Call:
     network = copy.deepcopy(model).eval().requires_grad_(False).to(device.kind, DTYPES[device.dtype])
     x = _batch(device).to(device.kind, DTYPES[device.dtype])
     if device.channels_last:
@@ -66,8 +66,25 @@ def _eager(model: nn.Module, device: Device) -> Call:
             if weight.dim() == 4:  # nn.Module.to() would refuse a component that keeps a weight of five dimensions
                 weight.data = weight.data.contiguous(memory_format=torch.channels_last)
         x = x.to(memory_format=torch.channels_last)
-    forward = torch.compile(network) if device.compiled else network
+    if device.backend == "cuda_graph":
+        return _recorded(network, x)
+    forward = torch.compile(network) if device.backend == "compiled" else network
     return lambda: forward(x)
+
+
+def _recorded(network: nn.Module, x: Tensor) -> Call:
+    """A CUDA graph of one forward pass; what is set up at first use runs before, on a stream of its own."""
+    aside = torch.cuda.Stream()
+    aside.wait_stream(torch.cuda.current_stream())
+    with torch.inference_mode():
+        with torch.cuda.stream(aside):
+            for _ in range(3):
+                network(x)
+        torch.cuda.current_stream().wait_stream(aside)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            network(x)
+    return graph.replay
 
 
 def _onnxruntime(path: Path, device: Device) -> Call:

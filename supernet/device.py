@@ -4,38 +4,43 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import platform
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from search_space import UserError
+from supernet.machine import gpu, processor
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-_ACCEPTED = {"kind": ("cpu", "cuda"), "dtype": tuple(DTYPES), "backend": ("eager", "onnxruntime")}
+
+BACKENDS = ("eager", "compiled", "onnxruntime", "cuda_graph")
+"""PyTorch as it is; through torch.compile; exported to ONNX; its kernels recorded once as a CUDA graph and replayed."""
+
+_ACCEPTED = {"kind": ("cpu", "cuda"), "dtype": tuple(DTYPES), "backend": BACKENDS}
 
 
 @dataclass(frozen=True)
 class Device:
     """Where and how a latency is measured. Two latencies may be compared only when their devices are equal.
 
-    `input_shape` is (channels, *spatial), without the batch. `name` is the processor's, as the system reports it.
-    Raises UserError for a combination that cannot be measured.
+    `vendor`, `name` (the model), `cores` and `memory_gib` are the processor's or GPU's, as the system reports them;
+    `input_shape` is (channels, *spatial), without the batch. Raises UserError for a combination that cannot be
+    measured.
     """
 
     kind: str
+    vendor: str
     name: str
+    cores: int
+    memory_gib: int
     threads: int
     dtype: str
     batch_size: int
     input_shape: tuple[int, ...]
     backend: str
-    compiled: bool
     channels_last: bool
     torch: str
     onnxruntime: str
@@ -44,8 +49,8 @@ class Device:
         for key, accepted in _ACCEPTED.items():
             if getattr(self, key) not in accepted:
                 raise UserError(f"device.{key}={getattr(self, key)!r} is not one of {accepted}; choose one of these")
-        for key, value in (("threads", self.threads), ("batch_size", self.batch_size)):
-            if not _positive(value):
+        for key in ("cores", "threads", "batch_size"):
+            if not _positive(value := getattr(self, key)):
                 raise UserError(f"device.{key}={value!r} must be a whole number of at least 1")
         if not 2 <= len(self.input_shape) <= 4 or not all(map(_positive, self.input_shape)):
             raise UserError(f"device.input_shape={self.input_shape!r} must be (channels, *spatial) with 1 to 3 sizes")
@@ -53,10 +58,10 @@ class Device:
             raise UserError(
                 f"device.channels_last needs (channels, height, width), not {self.input_shape!r}; leave it off"
             )
-        if self.backend == "onnxruntime" and (self.kind, self.dtype, self.compiled) != ("cpu", "float32", False):
-            raise UserError(
-                "device.backend='onnxruntime' runs float32 on the cpu, not compiled; use 'eager' for the rest"
-            )
+        if self.backend == "onnxruntime" and (self.kind, self.dtype) != ("cpu", "float32"):
+            raise UserError("device.backend='onnxruntime' runs float32 on the cpu; use 'eager' for the rest")
+        if self.backend == "cuda_graph" and self.kind != "cuda":
+            raise UserError("device.backend='cuda_graph' needs device.kind='cuda'; use 'eager' on the cpu")
 
     @cached_property
     def id(self) -> str:
@@ -67,6 +72,11 @@ class Device:
     def batch_shape(self) -> tuple[int, ...]:
         """(batch, channels, *spatial)."""
         return (self.batch_size, *self.input_shape)
+
+    def describe(self) -> str:
+        """For a person, on one line."""
+        threads = f", {self.threads} thread{'s' if self.threads > 1 else ''}" if self.kind == "cpu" else ""
+        return f"{self.name}{threads}, batch {self.batch_size}, {self.dtype}, {self.backend}"
 
     def to_json(self) -> str:
         """Canonical: sorted keys, no spaces."""
@@ -100,50 +110,34 @@ def this_device(
     dtype: str = "float32",
     batch_size: int = 1,
     backend: str = "eager",
-    compiled: bool = False,
     channels_last: bool = False,
 ) -> Device:
     """The device of this process. Raises UserError when the machine lacks what is asked for.
 
-    `compiled` runs the network through torch.compile; `channels_last` lays (batch, channels, height, width) out with
-    the channels innermost.
+    `channels_last` lays (batch, channels, height, width) out with the channels innermost.
     """
+    hardware = processor()
     device = Device(
         kind=kind,
-        name="",
+        **asdict(hardware),
         threads=threads,
         dtype=dtype,
         batch_size=batch_size,
         input_shape=tuple(input_shape),
         backend=backend,
-        compiled=compiled,
         channels_last=channels_last,
         torch=str(torch.__version__),
         onnxruntime=version("onnxruntime"),
     )
     if kind == "cuda" and not torch.cuda.is_available():
         raise UserError("device.kind='cuda' but torch sees no CUDA GPU here; use kind='cpu' or a machine with a GPU")
-    if threads > available_cores():
-        raise UserError(f"device.threads={threads} but this process may use {available_cores()} cores; ask for no more")
-    return replace(device, name=torch.cuda.get_device_name() if kind == "cuda" else _cpu_name())
-
-
-def available_cores() -> int:
-    """Cores this process may run on, which a container or an affinity mask can make fewer than the machine's."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if threads > hardware.cores:
+        raise UserError(f"device.threads={threads} but this process may use {hardware.cores} cores; ask for no more")
+    return replace(device, **asdict(gpu())) if kind == "cuda" else device
 
 
 def _settings(device: Device) -> dict[str, Any]:
-    return {
-        key: getattr(device, key) for key in ("threads", "dtype", "batch_size", "backend", "compiled", "channels_last")
-    }
-
-
-def _cpu_name() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(models, "") or platform.processor() or platform.machine()
+    return {key: getattr(device, key) for key in ("threads", "dtype", "batch_size", "backend", "channels_last")}
 
 
 def _positive(value: object) -> bool:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from statistics import median
+from statistics import NormalDist, median, quantiles
 
 import torch
 from torch import nn
@@ -23,6 +23,8 @@ from torch import nn
 from search_space import UserError
 from supernet.backends import load, reference
 from supernet.device import Device
+from supernet.machine import clock_mhz
+from supernet.machine import load as machine_load
 from supernet.timers import Call, Timer, Timing, timer_for
 
 FEWEST_REPEATS = 6
@@ -33,6 +35,11 @@ TIMING_MS = 2.0
 
 CALIBRATION_SECONDS = 1.0
 
+NORMAL_QUARTILE = NormalDist().inv_cdf(0.75)
+
+FEWEST_BLOCKS = 4
+"""Of a calibration, from which the noise floor is taken."""
+
 
 @dataclass(frozen=True)
 class Latency:
@@ -40,8 +47,8 @@ class Latency:
 
     `drift` is the reference network's time during the measurement over `reference_ms`, its time at calibration, and the
     correction divides by it; the interval leaves out the error of the calibration, which all measurements of one meter
-    share. `wall_ms` is the stopwatch's median, uncorrected. `reason` says why it is not `stable`.
-    `device` is the device's id.
+    share. `wall_ms` is the stopwatch's median, uncorrected. `reason` says why it is not `stable`. `clock_mhz` and
+    `load` are what the system said afterwards, None where it says nothing. `device` is the device's id.
     """
 
     median_ms: float
@@ -53,6 +60,8 @@ class Latency:
     drift: float
     reference_ms: float
     wall_ms: float
+    clock_mhz: float | None
+    load: float | None
     device: str
 
 
@@ -65,7 +74,8 @@ class LatencyMeter:
     wider or the reference ran more than `max_drift` off its calibrated time.
 
     Construction calibrates the reference for a second, unless `reference_ms` is given: a limit in milliseconds holds
-    relative to the calibration it was chosen under, so hand `Latency.reference_ms` on to whoever measures again.
+    relative to the calibration it was chosen under, so hand `Latency.reference_ms` on to whoever measures again. From
+    a calibration also follows `noise_floor`, the relative standard deviation of short measurements of one network.
     Raises UserError when the device is not this machine.
     """
 
@@ -91,6 +101,7 @@ class LatencyMeter:
         self._timer = timer or timer_for(device)
         self._reference = reference(device)
         self._doubt = ""
+        self.noise_floor: float | None = None
         self.reference_ms = self._calibrate() if reference_ms is None else reference_ms
 
     @classmethod
@@ -122,6 +133,8 @@ class LatencyMeter:
             drift=drift,
             reference_ms=self.reference_ms,
             wall_ms=median(timing.wall_ms for timing in network),
+            clock_mhz=clock_mhz(),
+            load=machine_load(),
             device=self.device.id,
         )
 
@@ -130,6 +143,9 @@ class LatencyMeter:
         with _undisturbed(self.device.threads):
             first, second = self._rounds(self._reference, CALIBRATION_SECONDS)
         times = [timing.own_ms for timing in (*first, *second)]
+        self.noise_floor = noise_floor(
+            [a.own_ms / b.own_ms for a, b in zip(first, second, strict=True)], self.min_repeats
+        )
         low, high = median_interval(times)
         if high - low > self.relative_width * median(times):
             self._doubt = f"reference network varied by {(high - low) / median(times):.0%} when it was calibrated"
@@ -204,6 +220,18 @@ def median_interval(sample: Sequence[float]) -> tuple[float, float]:
     rank = _rank(len(sample))
     ordered = sorted(sample)
     return ordered[rank], ordered[-1 - rank]
+
+
+def noise_floor(ratios: Sequence[float], repeats: int) -> float | None:
+    """The relative standard deviation of a median of so many `ratios`, each of two timings of the same network.
+
+    From the quartiles of the medians of consecutive blocks; None where there are too few blocks.
+    """
+    blocks = [median(ratios[i : i + repeats]) for i in range(0, len(ratios) - repeats + 1, repeats)]
+    if len(blocks) < FEWEST_BLOCKS:
+        return None
+    lower, middle, upper = quantiles(blocks, n=4)
+    return (upper - lower) / (2 * NORMAL_QUARTILE * middle)
 
 
 @cache

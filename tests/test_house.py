@@ -13,7 +13,7 @@ PACKAGES = ("snugnet", "search_space", "supernet", "predictors", "search", "stud
 MAY_IMPORT = {package: {package, "search_space"} for package in PACKAGES} | {"snugnet": set(PACKAGES)}
 LIBRARIES = {
     "search_space": {"numpy"},
-    "predictors": {"numpy", "scipy", "sklearn"},
+    "predictors": {"numpy", "scipy", "sklearn", "threadpoolctl"},
     "search": {"numpy", "optuna", "ray", "moocore"},
     "studies": {"numpy", "pyarrow", "scipy"},
 }

@@ -83,14 +83,15 @@ def extract(
         raise UserError(f"all {len(trials)} trials in {run} failed, the last one with: {failed}; see snugnet search")
     if not rows:
         raise UserError(f"{run} has no finished trials; run: snugnet search {run} --trials 100")
-    yardstick = opened.yardstick
-    meter = LatencyMeter(yardstick.device, relative_width=0.03, max_seconds=5.0, reference_ms=yardstick.reference_ms)
+    known = opened.calibration
+    meter = LatencyMeter(known.device, relative_width=0.03, max_seconds=5.0, reference_ms=known.reference_ms)
 
     def measure(architecture: Architecture) -> Latency:
         return meter(inherited(supernet, architecture, data.train))
 
     kinds = opened.experiment.predictors
-    estimates = Estimates.fit(rows, opened.experiment.space, kinds) if len(rows) >= FEWEST_ROWS else None
+    timed = [row for row in opened.latencies.rows() if row["device_id"] == known.device.id and not row["error"]]
+    estimates = Estimates.fit(rows, opened.experiment.space, kinds, timed) if len(rows) >= FEWEST_ROWS else None
     if id is None:
         choice = choose(rows, budget, opened.evaluator, measure, estimates, opened.experiment.seed)
     else:

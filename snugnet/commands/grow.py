@@ -224,8 +224,8 @@ def _add_trial(run: Run, row: dict[str, Any]) -> None:
         return
     architecture, supernet = Architecture.from_json(row["architecture"]), Supernet(experiment.space, run.task)
     load_weights(supernet, size.checkpoint[0], size.supernet_path)
-    calibration, latency, yardstick = run.data.train.leading(CALIBRATION_ROWS), experiment.search.latency, run.yardstick
-    evaluator = Evaluator(supernet.eval(), row["supernet"], calibration, run.data.search, latency, yardstick)
+    norm_rows, latency = run.data.train.leading(CALIBRATION_ROWS), experiment.search.latency
+    evaluator = Evaluator(supernet.eval(), row["supernet"], norm_rows, run.data.search, latency, run.calibration)
     shutil.copytree(run.folder / "devices", size.folder / "devices", dirs_exist_ok=True)
     named = {"trial": 0, "id": row["id"], "architecture": row["architecture"], "algorithm": "growing"}
     size.trials.append([{**named, "seed": experiment.seed, **evaluator.evaluate(architecture)}])

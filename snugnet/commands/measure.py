@@ -3,63 +3,91 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from snugnet.subnet import ONNX, check_file, load_subnet, read_card, read_task
-from supernet.device import Device, this_device
-from supernet.latency import Latency, LatencyMeter
+from search.cluster import LOCAL
+from search_space import UserError
+from snugnet.commands.measure_run import MeasuredSpace, measure_run
+from snugnet.evaluator import device_for
+from snugnet.experiment import LatencySettings
+from snugnet.run import EXPERIMENT
+from snugnet.subnet import CARD, ONNX, check_file, load_subnet, read_card, read_task
+from supernet.device import Device
+from supernet.latency import LatencyMeter
+from supernet.measurement import Measurement, measure_network
+
+MAX_SECONDS = 10.0
+"""For a subnet, of its timings."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """A subnet's latency and the device it belongs to."""
+    """What was measured of a subnet, and the device it belongs to."""
 
     subnet: Path
     id: str
-    latency: Latency
+    found: Measurement
     device: Device
 
     def as_dict(self) -> dict[str, Any]:
         return {
             "subnet": str(self.subnet),
             "id": self.id,
-            "latency": asdict(self.latency),
+            **asdict(self.found),
             "device": asdict(self.device),
         }
 
     def text(self) -> str:
-        latency, device = self.latency, self.device
+        found, latency, device = self.found, self.found.latency, self.device
         interval = f"95% interval {latency.low_ms:.3f} to {latency.high_ms:.3f} ({latency.repeats} timings)"
-        lines = [f"{self.id}: {latency.median_ms:.3f} ms, {interval}"]
-        lines.append(
-            f"on {device.name}, {device.threads} thread(s), batch {device.batch_size}, {device.dtype}, {device.backend}"
-        )
+        lines = [f"{self.id}: {latency.median_ms:.3f} ms, {interval}", f"on {device.describe()}"]
+        memory, energy = found.sources
+        if found.peak_memory_bytes is not None:
+            memory = f"peak memory {found.peak_memory_bytes / 2**20:.1f} MiB ({memory})"
+        if found.energy_per_batch_mj is not None:
+            energy = f"{found.energy_per_batch_mj:.3g} mJ a batch ({energy})"
+        lines.append(f"{found.throughput_per_s:,.0f} inputs/s; {memory}; {energy}")
+        clock = "" if latency.clock_mhz is None else f", clock {latency.clock_mhz:,.0f} MHz"
+        load = "" if latency.load is None else f", load {latency.load:.1f}"
+        lines.append(f"drift of the reference network {latency.drift:.3f}{clock}{load}")
         if not latency.stable:
             lines.append(f"NOT STABLE: {latency.reason}")
         return "\n".join(lines)
 
 
 def measure(
-    subnet: Path,
+    folder: Path,
+    device_options: Mapping[str, Any] | None = None,
     *,
-    backend: str = "eager",
-    threads: int = 1,
-    batch_size: int = 1,
-    seconds: float = 10.0,
+    architectures: int | None = None,
+    address: str = LOCAL,
+    on: str | None = None,
     components: Sequence[str] = (),
-) -> Measured:
-    """Time a subnet for at most about `seconds`, under the card's calibration where the device is the card's.
+) -> Measured | MeasuredSpace:
+    """Measure a subnet, or so many architectures of a run's space (`measure_run`).
 
-    `components` from outside snugnet are imported as in `load_subnet`. Raises UserError where the folder is not a whole
-    subnet.
+    `device_options` are those of `[search.latency]`. `components` from outside snugnet are imported as in
+    `load_subnet`. Raises UserError where the folder is not what it has to be.
     """
-    folder = Path(subnet)
+    folder = Path(folder)
+    if architectures is not None:
+        return measure_run(folder, architectures=architectures, device_options=device_options, address=address, on=on)
+    if (folder / EXPERIMENT).exists() and not (folder / CARD).exists():
+        raise UserError(f"{folder} is a run; give --architectures K to measure K of its architectures")
+    if address != LOCAL or on is not None:
+        raise UserError("--address and --on go with --architectures; a subnet is measured on this machine")
+    settings = LatencySettings(**{"max_seconds": MAX_SECONDS, **(device_options or {})})
+    return measure_subnet(folder, settings, components)
+
+
+def measure_subnet(folder: Path, settings: LatencySettings, components: Sequence[str]) -> Measured:
+    """Under the card's calibration where the device is the card's. Raises UserError where it is not a whole subnet."""
     card = read_card(folder)
-    device = this_device(read_task(card, folder).input_shape, threads=threads, batch_size=batch_size, backend=backend)
-    model = check_file(folder, ONNX, card) if backend == "onnxruntime" else load_subnet(folder, components)
+    device = device_for(settings, read_task(card, folder))
+    model = check_file(folder, ONNX, card) if device.backend == "onnxruntime" else load_subnet(folder, components)
     known = card["measured"]["latency_ms"]["reference_ms"] if card["device"] == json.loads(device.to_json()) else None
-    meter = LatencyMeter(device, relative_width=0.03, max_seconds=seconds, reference_ms=known)
-    return Measured(folder, str(card["id"]), meter(model), device)
+    meter = LatencyMeter(device, relative_width=0.03, max_seconds=settings.max_seconds, reference_ms=known)
+    return Measured(folder, str(card["id"]), measure_network(model, meter), device)

@@ -169,3 +169,19 @@ def test_every_command_prints_text_for_people(searched: Path, experiment: Path, 
 def test_the_functions_are_the_commands() -> None:
     assert snugnet.front(trained_run()).as_dict() == call("front", str(trained_run()))
     assert not hasattr(snugnet, "no_such_command")
+
+
+def test_measure_fills_a_table_for_each_device_and_keeps_it(searched: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(searched, tmp_path / "run")
+    first = call("measure", str(run), "--architectures", "4", "--seconds", "0.1")["rows"]
+    more = call("measure", str(run), "--architectures", "7", "--seconds", "0.1")["rows"]
+    assert len(more) == 7
+    assert [row for row in more if row["trial"] < 4] == first
+    assert {row["reference_ms"] for row in more} == {first[0]["reference_ms"]}  # one calibration for all
+    batch = call("measure", str(run), "--architectures", "2", "--seconds", "0.1", "--batch-size", "8")
+    assert len(batch["rows"]) == 2
+    assert all(row["throughput_per_s"] == pytest.approx(8000 / row["latency_ms"]) for row in batch["rows"])
+    known = call("devices", str(run))["devices"]
+    assert {each["id"]: each["num_measured"] for each in known}[batch["device"]["id"]] == 2
+    assert sorted(each["num_measured"] for each in known) == [2, 7]
+    assert sum(each["num_trials"] for each in known) == 24

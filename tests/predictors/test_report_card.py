@@ -14,7 +14,7 @@ from predictors.conformal import split
 from predictors.rows import measured
 from search_space import UserError
 
-MEASURES = ("kendall", "spearman", "mape", "within_10_percent", "coverage", "width")
+MEASURES = ("kendall", "spearman", "mape", "within_10_percent", "top_5_regret", "coverage", "width")
 
 
 def ridge() -> LatencyPredictor:
@@ -37,6 +37,32 @@ def test_measures_are_those_of_rows_held_out(draw_rows: Callable[..., Any], cost
     assert card.within_10_percent == pytest.approx(np.mean(np.abs(predicted / targets - 1) <= 0.1))
     assert card.coverage == pytest.approx(np.mean((ends[0] <= targets) & (targets <= ends[1])))
     assert card.width == pytest.approx(np.mean(ends[1] - ends[0]))
+    chosen = targets[np.argsort(predicted, kind="stable")[:5]]
+    assert card.top_5_regret == pytest.approx(chosen.min() / targets.min() - 1)
+    assert [point.rows for point in card.learning_curve] == [12, 24, 48]
+    assert card.learning_curve[-1].mape == card.mape
+
+
+def test_regret_looks_for_what_is_better(draw_rows: Callable[..., Any], cost_of: Callable[..., Any]) -> None:
+    """With predictions that say nothing, five of forty rows are far from the best: upwards or downwards."""
+    rows = draw_rows(40, 6)
+    generator = np.random.default_rng(1)
+    targets = 1 + generator.random(40)
+    targets[7], targets[9] = 10.0, 0.1
+    low, high = (report_card(rows, targets, make).top_5_regret for make in (LatencyPredictor, AccuracyPredictor))
+    assert low is not None
+    assert high is not None
+    assert low == 0 or low > 5
+    assert high == 0 or high > 0.5
+
+
+def test_more_rows_help(draw_rows: Callable[..., Any], cost_of: Callable[..., Any]) -> None:
+    rows = draw_rows(80, 7)
+    curve = report_card(rows, cost_of(rows), ridge).learning_curve
+    assert [point.rows for point in curve] == [16, 32, 64]
+    errors = [point.mape for point in curve]
+    assert all(error is not None for error in errors)
+    assert errors[0] > errors[-1]  # type: ignore[operator]
 
 
 def test_trust_follows_the_ranking(draw_rows: Callable[..., Any], cost_of: Callable[..., Any]) -> None:

@@ -16,7 +16,7 @@ from search_space import UserError
 def test_other_devices_make_ten_rows_do(measured: Callable[..., Any]) -> None:
     rows, targets = measured("fbnet", "pixel3_ms")
     others = ("samsung_a50_ms", "silver_4210r_ms", "1080ti_64_ms")
-    sources = {name: (rows[3000:3300], measured("fbnet", name)[1][3000:3300]) for name in others}
+    sources = [(name, rows[3000:3300], measured("fbnet", name)[1][3000:3300]) for name in others]
     alone: list[float] = []
     helped: list[float] = []
     for start in range(0, 40, 10):
@@ -34,14 +34,14 @@ def test_a_source_of_the_same_task_says_all(
 ) -> None:
     rows = draw_rows(300, 8)
     targets = cost_of(rows)
-    sources = {"the same": (rows[50:], 2 * targets[50:]), "its square": (rows[50:], targets[50:] ** 2)}
+    sources = [("the same", rows[50:], 2 * targets[50:]), ("its square", rows[50:], targets[50:] ** 2)]
     helped = make().fit(rows[:10], targets[:10], sources=sources)
     assert kendalltau(helped.predict(rows[50:]), targets[50:]).statistic > 0.9
-    turned = make().fit(rows[:10], targets[:10], sources=dict(reversed(sources.items())))
+    turned = make().fit(rows[:10], targets[:10], sources=sources[::-1])
     np.testing.assert_allclose(turned.predict(rows[50:]), helped.predict(rows[50:]))
 
 
 def test_a_wrong_source_is_named(draw_rows: Callable[..., Any], cost_of: Callable[..., Any]) -> None:
     rows = draw_rows(10, 9)
     with pytest.raises(UserError, match="source 'phone': a latency of -1 ms was given"):
-        LatencyPredictor().fit(rows, cost_of(rows), sources={"phone": (rows[:2], [1.0, -1.0])})
+        LatencyPredictor().fit(rows, cost_of(rows), sources=[("phone", rows[:2], [1.0, -1.0])])

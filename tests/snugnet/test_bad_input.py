@@ -137,6 +137,8 @@ PATHS: list[Callable[[Path], str]] = [absent, a_file, empty_folder]
         ("report", "PATH"),
         ("extract", "PATH", "--out", "/nowhere/subnet"),
         ("measure", "PATH"),
+        ("measure", "PATH", "--architectures", "2"),
+        ("devices", "PATH"),
         ("audit", "PATH"),
         ("transform", "PATH", "--flops", "1"),
         ("finish", "PATH", "--out", "/nowhere/subnet"),
@@ -144,7 +146,7 @@ PATHS: list[Callable[[Path], str]] = [absent, a_file, empty_folder]
         ("grow", "PATH", "--run", "/nowhere/run"),
         ("study", "fit", "PATH", "--x", "n", "--y", "loss", "--law", "power_law"),
     ],
-    ids=lambda command: command[0],
+    ids=lambda command: " ".join(word for word in command if word.isalpha()),
 )
 def test_a_path_of_something_else_is_refused(
     tmp_path: Path, place: Callable[[Path], str], command: tuple[str, ...]
@@ -267,6 +269,24 @@ def test_a_subnets_file_that_was_changed_is_refused(tmp_path: Path) -> None:
         content = (subnet / name).read_bytes()
         (subnet / name).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
         refused("measure", str(subnet), *options, message=name)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ((), "is a run; give --architectures K to measure K of its architectures"),
+        (("--architectures", "0"), "--architectures"),
+        (("--architectures", "2", "--threads", "1000"), "device.threads=1000 but this process may use"),
+        (("--architectures", "2", "--on", "phone"), "--on phone names a worker of a Ray cluster; give its --address"),
+        (("--architectures", "2", "--backend", "cuda_graph"), "needs device.kind='cuda'"),
+    ],
+)
+def test_an_impossible_measurement_of_a_run_is_refused_and_writes_nothing(
+    tmp_path: Path, options: tuple[str, ...], message: str
+) -> None:
+    folder = copied_run(tmp_path)
+    refused("measure", str(folder), *options, message=message)
+    assert not (folder / "latencies").exists()
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from search_space import UserError
-from supernet.device import Device, available_cores, this_device
+from supernet.device import Device, this_device
+from supernet.machine import available_cores
 
 HERE = this_device((1, 8, 8))
 
@@ -23,13 +24,15 @@ def test_json_round_trip_keeps_equality_hash_and_id() -> None:
 def test_every_field_is_part_of_the_identity() -> None:
     others: dict[str, object] = {
         "kind": "cuda",
+        "vendor": "another",
         "name": "another",
+        "cores": 1000,
+        "memory_gib": 1,
         "threads": 2,
         "dtype": "bfloat16",
         "batch_size": 2,
         "input_shape": (1, 8, 9),
         "backend": "onnxruntime",
-        "compiled": True,
         "channels_last": True,
         "torch": "0",
         "onnxruntime": "0",
@@ -52,6 +55,7 @@ def test_names_this_processor() -> None:
         ({"input_shape": (3,)}, r"input_shape=\(3,\) must be \(channels"),
         ({"input_shape": (3, 16), "channels_last": True}, "channels_last needs"),
         ({"backend": "onnxruntime", "dtype": "bfloat16"}, "runs float32 on the cpu"),
+        ({"backend": "cuda_graph"}, "needs device.kind='cuda'"),
     ],
 )
 def test_refuses_what_cannot_be_measured(change: dict[str, object], message: str) -> None:

@@ -20,8 +20,9 @@ from torch import Tensor, nn
 
 from search_space import UserError
 from supernet.backends import load
-from supernet.device import available_cores, this_device
-from supernet.latency import FEWEST_REPEATS, Latency, LatencyMeter, median_interval
+from supernet.device import this_device
+from supernet.latency import FEWEST_REPEATS, Latency, LatencyMeter, median_interval, noise_floor
+from supernet.machine import available_cores
 from supernet.timers import Call, Timing, cuda_timer, thread_timer, timer_for
 
 DEVICE = this_device((3, 16, 16))
@@ -120,6 +121,23 @@ def test_noisy_measurement_says_so_and_ends_in_time() -> None:
     assert "when it was calibrated" in latency.reason
     assert latency.low_ms < TRUE_MS < latency.high_ms
     assert machine.now_ms - started < 1000
+
+
+@pytest.mark.parametrize("sigma", [0.01, 0.05])
+def test_noise_floor_is_the_spread_of_short_measurements(sigma: float) -> None:
+    generator = np.random.default_rng(0)
+    floors = [noise_floor(np.exp(sigma * generator.standard_normal(300)).tolist(), 15) for _ in range(100)]
+    medians = [np.median(np.exp(sigma * generator.standard_normal(15))) for _ in range(2000)]
+    assert np.mean([floor for floor in floors if floor is not None]) == pytest.approx(np.std(medians), rel=0.1)
+    assert noise_floor([1.0] * 59, 15) is None
+
+
+def test_calibration_says_how_noisy_the_machine_is() -> None:
+    quiet, noisy = (LatencyMeter(DEVICE, timer=Machine(lognormal(sigma))) for sigma in (0.002, 0.02))
+    assert quiet.noise_floor is not None
+    assert noisy.noise_floor is not None
+    assert quiet.noise_floor < 0.002 < noisy.noise_floor < 0.02
+    assert LatencyMeter(DEVICE, timer=Machine(lognormal(0.01)), reference_ms=1.0).noise_floor is None
 
 
 def test_drift_is_seen_and_corrected() -> None:

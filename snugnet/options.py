@@ -1,0 +1,77 @@
+"""What options and arguments of several commands accept, and how every command answers."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output and nothing else there.")]
+RunFolder = Annotated[Path, typer.Argument(metavar="DIR", help="A run folder, made by snugnet train.")]
+ExperimentFile = Annotated[Path, typer.Argument(metavar="EXPERIMENT.toml", help="The experiment file.")]
+
+
+Components = Annotated[
+    Optional[list[str]],  # noqa: UP045
+    typer.Option("--component", metavar="PATH", help="A component from outside: package.module or package.Class."),
+]
+
+
+class Backend(StrEnum):
+    """What runs a network."""
+
+    eager = "eager"
+    compiled = "compiled"
+    onnxruntime = "onnxruntime"
+    cuda_graph = "cuda_graph"
+
+
+class Kind(StrEnum):
+    """What a network runs on."""
+
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+class Dtype(StrEnum):
+    """The numbers that a network computes with."""
+
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+    float16 = "float16"
+
+
+class PredictorKind(StrEnum):
+    """What a predicted column is."""
+
+    latency = "latency"
+    accuracy = "accuracy"
+
+
+class Alignment(StrEnum):
+    """How a transformable search brings two widths together."""
+
+    zeros = "zeros"
+    interpolation = "interpolation"
+
+
+def answer(command: Callable[[], Any], as_json: bool, *, markdown: bool = False) -> None:
+    """Run a command and print its result: its `as_dict()` as JSON, its `markdown()`, or its `text()`.
+
+    Standard output carries nothing else: what components from outside print meanwhile goes to standard error.
+    """
+    with contextlib.redirect_stdout(sys.stderr):
+        result = command()
+    if as_json:
+        import json
+
+        typer.echo(json.dumps(result.as_dict(), allow_nan=False))
+    elif markdown:
+        typer.echo(result.markdown(), nl=False)
+    else:
+        typer.echo(result.text())

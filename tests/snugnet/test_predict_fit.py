@@ -1,0 +1,88 @@
+"""`snugnet predict fit`: a report card for any table, and predictions for another."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.journey import run_cli
+
+
+def table(path: Path, num_rows: int, seed: int, widest: int = 64) -> Path:
+    """Width, kernel and a latency that follows from them."""
+    generator = np.random.default_rng(seed)
+    width = generator.integers(8, widest + 1, num_rows)
+    kernel = generator.choice([3, 5, 7], num_rows)
+    latency = (0.2 + 0.01 * width * kernel) * np.exp(0.02 * generator.standard_normal(num_rows))
+    pq.write_table(pa.table({"width": width, "kernel": kernel, "latency_ms": latency}), path)
+    return path
+
+
+def test_judges_and_predicts(tmp_path: Path) -> None:
+    known, new, out = (
+        table(tmp_path / "known.parquet", 60, 0),
+        table(tmp_path / "new.parquet", 100, 1),
+        tmp_path / "out.parquet",
+    )
+    options = ("--target", "latency_ms", "--features", "width", "kernel", "--apply", str(new), "--out", str(out))
+    status, text, err = run_cli("predict", "fit", str(known), *options, "--json")
+    assert status == 0, err
+    found = json.loads(text)
+    assert found["features"] == ["width", "kernel"]
+    assert found["kind"] == "latency"
+    assert found["kendall"] > 0.9
+    assert found["mape"] < 0.05
+    assert [point["rows"] for point in found["learning_curve"]] == [12, 24, 48]
+    predicted, truth = pq.read_table(out), pq.read_table(new)["latency_ms"].to_numpy()
+    assert predicted.column_names == ["width", "kernel", "predicted", "low", "high", "far"]
+    assert np.mean(np.abs(predicted["predicted"].to_numpy() / truth - 1)) < 0.05
+    assert not any(predicted["far"].to_pylist())
+
+
+def test_rows_far_from_the_table_are_counted(tmp_path: Path) -> None:
+    known, far, out = (
+        table(tmp_path / "known.parquet", 60, 0),
+        table(tmp_path / "far.parquet", 50, 1, 5000),
+        tmp_path / "out.parquet",
+    )
+    options = ("--target", "latency_ms", "--features", "width", "kernel", "--apply", str(far), "--out", str(out))
+    status, text, _ = run_cli("predict", "fit", str(known), *options)
+    assert status == 0
+    assert text.splitlines()[-1].endswith("of them too far from the table to be trusted")
+
+
+WRONG: dict[str, str] = {
+    "--target latency --features width": "'latency' is not a column; there are width, kernel, latency_ms",
+    "--target latency_ms --features widht": "'widht' is not a column",
+    "--target latency_ms --features latency_ms": "--features has the target latency_ms",
+    "--target latency_ms --features width --apply x.parquet": "--apply TABLE and",
+    "--target latency_ms --features width --apply TABLE --out /nowhere/a.parquet": "--out /nowhere/a.parquet must be",
+    "--target latency_ms --features width --apply /nowhere.csv --out OUT": "/nowhere.csv does not exist",
+    "--target latency_ms": "--features",
+}
+
+
+@pytest.mark.parametrize(("options", "message"), WRONG.items())
+def test_wrong_options_are_refused_and_nothing_is_written(tmp_path: Path, options: str, message: str) -> None:
+    known, out = table(tmp_path / "known.parquet", 30, 0), tmp_path / "out.parquet"
+    places = {"TABLE": str(known), "OUT": str(out)}
+    status, text, err = run_cli(
+        "predict", "fit", str(known), *(places.get(option, option) for option in options.split())
+    )
+    assert (status, text) == (2, "")
+    assert message in err
+    assert err.count("\n") == 1
+    assert not out.exists()
+
+
+def test_negative_latencies_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text("width,latency_ms\n" + "".join(f"{8 + i},{i - 3}\n" for i in range(20)))
+    status, _, err = run_cli("predict", "fit", str(path), "--target", "latency_ms", "--features", "width")
+    assert status == 2
+    assert "latencies must be above 0" in err
