@@ -16,6 +16,9 @@ from supernet.policies.generator import flops_range, generate
 SMALL = 1024
 """A space of up to so many architectures is listed, and its closest are taken."""
 
+MOST = 10_000
+"""No command trains or measures more architectures one by one; finding even these takes a minute."""
+
 ATTEMPTS = 20
 """Draws for each architecture that must differ from those before."""
 

@@ -20,7 +20,7 @@ from snugnet.intervals import Interval
 from snugnet.pairs import PAIRS, Pairs
 from snugnet.progress import Interrupted, Progress, say
 from snugnet.run import Run
-from snugnet.strata import stratified
+from snugnet.strata import MOST, stratified
 from studies.table import Table
 
 
@@ -137,6 +137,8 @@ def audit(
     for name, value, least in (("architectures", architectures, FEWEST), ("seeds", seeds, 1), ("epochs", epochs, 1)):
         if value is not None and value < least:
             raise UserError(f"{name}={value} must be at least {least}")
+    if architectures > MOST:
+        raise UserError(f"architectures={architectures} would each be trained alone; at most {MOST}")
     opened = Run.open(Path(run))
     experiment, settings, first = opened.experiment, opened.experiment.supernet, opened.experiment.seed
     history = opened.checkpoint[1]["history"]

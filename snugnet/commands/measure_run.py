@@ -22,7 +22,7 @@ from snugnet.evaluator import Carried, device_for
 from snugnet.latencies import LATENCIES, Latencies
 from snugnet.progress import Interrupted, Progress, say
 from snugnet.run import Run
-from snugnet.strata import stratified
+from snugnet.strata import MOST, stratified
 from supernet.device import Device
 
 SPREAD_SHARE = 0.5
@@ -69,8 +69,8 @@ def measure_run(
     the device: there, `ray start --address HEAD --resources '{"NAME": 1}'`. Weights play no part, so the run need not
     be trained. Raises UserError, and Interrupted after SIGINT.
     """
-    if architectures < 1:
-        raise UserError(f"architectures={architectures} must be at least 1")
+    if not 1 <= architectures <= MOST:
+        raise UserError(f"architectures={architectures} must be from 1 to {MOST}")
     if on is not None and address == LOCAL:
         raise UserError(f"--on {on} names a worker of a Ray cluster; give its --address too")
     opened = Run.open(Path(run))

@@ -276,6 +276,7 @@ def test_a_subnets_file_that_was_changed_is_refused(tmp_path: Path) -> None:
     [
         ((), "is a run; give --architectures K to measure K of its architectures"),
         (("--architectures", "0"), "--architectures"),
+        (("--architectures", "100000000"), "architectures=100000000 must be from 1 to 10000"),
         (("--architectures", "2", "--threads", "1000"), "device.threads=1000 but this process may use"),
         (("--architectures", "2", "--on", "phone"), "--on phone names a worker of a Ray cluster; give its --address"),
         (("--architectures", "2", "--backend", "cuda_graph"), "needs device.kind='cuda'"),
@@ -294,6 +295,7 @@ def test_an_impossible_measurement_of_a_run_is_refused_and_writes_nothing(
     [
         (("--architectures", "2"), "--architectures"),
         (("--architectures", "85"), "architectures=85 must be at most 84 in this space"),
+        (("--architectures", "100000000"), "architectures=100000000 would each be trained alone; at most 10000"),
         (("--seeds", "0"), "--seeds"),
         (("--epochs", "0"), "--epochs"),
         (("--address", "ray://nowhere:1"), "is not supported"),
