@@ -6,6 +6,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Self
 
 import torch
@@ -69,6 +70,7 @@ class Supernet(nn.Module):
         self.weights = nn.ParameterDict()
         self._skeletons = Skeletons()
         self._networks: OrderedDict[str, Known] = OrderedDict()
+        self._in_mode: set[str] = set()
         self._views: dict[tuple[str, torch.Size], Tensor] = {}
         refuse_what_cannot_stand(space, task.ndim)
         with torch.random.fork_rng(devices=[]):
@@ -107,18 +109,20 @@ class Supernet(nn.Module):
         return self._known(architecture)[:2]
 
     def _known(self, architecture: Architecture) -> Known:
-        known = self._networks.get(architecture.id)  # hashing the architecture itself takes a thousand times longer
-        if known is not None:
-            self._networks.move_to_end(architecture.id)
-            return known
-        network = self._skeletons(architecture, self.task).train(self.training)
-        parts, slots = _parts(network, architecture), []
-        for part in parts:
-            module, _, key = part.name.rpartition(".")
-            slots.append((network.get_submodule(module)._parameters, key))
-        known = self._networks[architecture.id] = network, parts, slots, [self._view(part) for part in parts]
-        if len(self._networks) > SKELETONS:
-            self._networks.popitem(last=False)
+        name = architecture.id  # hashing the architecture itself takes a thousand times longer
+        known = self._networks.get(name)
+        if known is None:
+            network = self._skeletons(architecture, self.task)
+            parts = _parts(network, architecture)
+            slots = _slots(network)
+            known = network, parts, [slots[part.name] for part in parts], [self._view(part) for part in parts]
+            self._networks[name] = known
+            if len(self._networks) > SKELETONS:
+                self._in_mode.discard(self._networks.popitem(last=False)[0])
+        self._networks.move_to_end(name)
+        if name not in self._in_mode:
+            known[0].train(self.training)
+            self._in_mode.add(name)
         return known
 
     def weights_for(self, architecture: Architecture) -> dict[str, Tensor]:
@@ -159,16 +163,17 @@ class Supernet(nn.Module):
         """Weights that move to another device or dtype leave their views behind."""
         self._views.clear()
         self._networks.clear()
+        self._in_mode.clear()
         return super()._apply(fn, recurse)
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy, or what travels to a worker, begins without the networks and views of this process."""
-        return {**self.__dict__, "_skeletons": Skeletons(), "_networks": OrderedDict(), "_views": {}}
+        return {**self.__dict__, "_skeletons": Skeletons(), "_networks": OrderedDict(), "_in_mode": set(), "_views": {}}
 
     def train(self, mode: bool = True) -> Self:
-        """The networks, which have modules in common, are all of one mode."""
-        for network, *_ in self._networks.values():
-            network.train(mode)
+        """Networks have modules in common, so a change of mode reaches each of them when it is next asked for."""
+        if mode is not self.training:
+            self._in_mode.clear()
         return super().train(mode)
 
     def forward(self, x: Tensor, architecture: Architecture, weights: dict[str, Tensor] | None = None) -> Tensor:
@@ -207,10 +212,23 @@ def _parts(network: Network, architecture: Architecture) -> list[Part]:
     ]
 
 
+def _slots(network: Network) -> dict[str, Slot]:
+    """Where each parameter stands, by its name; in one walk, which `get_submodule` would make for each."""
+    return {
+        f"{prefix}.{key}" if prefix else key: (module._parameters, key)
+        for prefix, module in network.named_modules()
+        for key in module._parameters
+    }
+
+
 def shared_name(name: str, chosen: Mapping[str, Scalar]) -> str:
     """The shared weight of a network's parameter: its name, with the chosen component's name after its place."""
+    place, rest = _place(name)
+    return f"{place}/{chosen[place]}/{rest}".replace(".", "/") if place else rest.replace(".", "/")
+
+
+@lru_cache(maxsize=2**14)
+def _place(name: str) -> tuple[str, str]:
+    """Where a chosen component stands whose parameter this is, and the parameter's name in it."""
     match = _CHOSEN.match(name)
-    if match:
-        place = match.group(1)
-        name = f"{place}.{chosen[place]}.{name[match.end() :]}"
-    return name.replace(".", "/")
+    return (match.group(1), name[match.end() :]) if match else ("", name)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torch import nn
 
 from supernet.network import Network
 from supernet.skeleton import Skeletons, skeleton
@@ -57,9 +56,8 @@ def test_the_number_of_kept_modules_is_bounded() -> None:
 
 def test_every_network_of_a_supernet_is_in_its_mode() -> None:
     supernet = Supernet(SPACE, TASK)
-    networks: list[nn.Module] = []
-    for turn, architecture in enumerate(ARCHITECTURES):
+    for turn in range(len(ARCHITECTURES)):
         supernet.train(turn % 3 == 0)
-        networks.append(supernet.skeleton(architecture)[0])
-        for network in networks:
+        for architecture in ARCHITECTURES[: turn + 1]:
+            network = supernet.skeleton(architecture)[0]
             assert {module.training for module in network.modules()} == {supernet.training}
