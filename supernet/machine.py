@@ -10,6 +10,8 @@ from pathlib import Path
 
 import torch
 
+from search_space import UserError
+
 GIB = 2**30
 
 
@@ -45,6 +47,17 @@ def gpu() -> Hardware:
 def available_cores() -> int:
     """Cores this process may run on, which a container or an affinity mask can make fewer than the machine's."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def use_threads(threads: int | None) -> None:
+    """Have PyTorch use so many of the CPU, or go on with its default. Raises UserError where there are fewer cores."""
+    if threads is None:
+        return
+    if threads > available_cores():
+        raise UserError(
+            f"supernet.threads={threads} but this process may use {available_cores()} cores; ask for no more"
+        )
+    torch.set_num_threads(threads)
 
 
 def memory_bytes(root: Path = Path("/")) -> int:

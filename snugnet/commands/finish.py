@@ -22,6 +22,7 @@ from snugnet.run import Run
 from snugnet.subnet import CARD, ONNX, WEIGHTS, load_subnet, read_card
 from supernet.checkpoint import content_hash
 from supernet.data import Split, in_order
+from supernet.machine import use_threads
 from supernet.network import Network
 from supernet.settings import HIGHEST_RATE
 
@@ -93,8 +94,7 @@ def finish(
     settings = experiment.supernet
     settings = dataclasses.replace(settings, learning_rate=learning_rate or settings.learning_rate)
     num_steps = settings.num_steps(len(data.train), epochs)
-    if settings.threads:
-        torch.set_num_threads(settings.threads)
+    use_threads(settings.threads)
     teacher = inherited(opened.supernet, largest, data.train)
     say(f"training {card['id']} for {num_steps} steps, taught by the largest subnet")
     progress = Progress("finishing", num_steps)

@@ -9,8 +9,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from search_space import Architecture, UserError
 from snugnet.evaluator import CALIBRATION_ROWS, Evaluator, inherited, quality_of
 from snugnet.experiment import read_experiment
@@ -24,6 +22,7 @@ from supernet.checkpoint import content_hash, save_tensors
 from supernet.cost import cost
 from supernet.data import batches
 from supernet.growth import Growing, Growth, growths, make_room
+from supernet.machine import use_threads
 from supernet.supernet import Supernet
 from supernet.training import Training, load_weights
 
@@ -98,6 +97,7 @@ def grow(
         if value is not None and not 0 < value < float("inf"):
             raise UserError(f"{option} {value} must be a number above 0")
     parsed, folder, budget = read_experiment(Path(experiment)), Path(run), Budget(None, max_params, max_flops)
+    use_threads(parsed.supernet.threads)
     opened = Run.of(parsed, folder)
     training, growing = _prepare(opened, epochs, threshold, budget)
     opened.begin()
@@ -142,8 +142,6 @@ def _prepare(run: Run, epochs: int | None, threshold: float, budget: Budget) -> 
 def _train(run: Run, training: Training, growing: Growing, table: Table, threshold: float, budget: Budget) -> bool:
     """Train to the end, or until SIGINT or SIGTERM asks to stop after the current step."""
     settings, data, seed = training.settings, run.data, run.experiment.seed
-    if settings.threads:
-        torch.set_num_threads(settings.threads)
     watch = Watch(run.folder, training.num_steps)
 
     def on_step(state: Training) -> None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from search_space import SearchSpace, UserError
@@ -20,6 +19,7 @@ from snugnet.start import start
 from snugnet.subnet import load_subnet, read_card
 from supernet.checkpoint import content_hash
 from supernet.data import Data
+from supernet.machine import use_threads
 from supernet.policies import POLICIES
 from supernet.supernet import Supernet
 from supernet.training import Training
@@ -64,6 +64,8 @@ def train(
     if resume and not (folder / "experiment.toml").exists():
         raise UserError(f"{folder} holds no run to resume; leave out --resume to start one")
     opened = Run.of(parsed, folder)
+    if workers is None:
+        use_threads(parsed.supernet.threads)
     training = prepare(opened)
     opened.begin()
     with opened.exclusive():
@@ -114,9 +116,7 @@ def _train(run: Run, training: Training, workers: int | None, address: str) -> b
 
 
 def _train_alone(run: Run, training: Training, watch: Watch, stop: Callable[[], bool]) -> bool:
-    settings, data = run.experiment.supernet, run.data
-    if settings.threads:
-        torch.set_num_threads(settings.threads)
+    data = run.data
     watch.begin(training.step, training.history)
     return training.run(
         training.batches_of(data.train),

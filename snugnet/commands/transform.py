@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from search_space import Component, UserError
 from search_space.staged import StagedSpace
 from snugnet.progress import Interrupted, Progress, say, stop_on_signal
 from snugnet.run import Run
 from supernet.cost import cost
 from supernet.data import Batch, batches
+from supernet.machine import use_threads
 from supernet.recipe import augmentation_of
 from supernet.transformable.decisions import Decisions
 from supernet.transformable.flops import ExpectedFlops
@@ -142,8 +141,7 @@ def _search(run: Run, transformation: Transformation, path: Path) -> bool:
     settings, train, seed = run.experiment.supernet, run.data.train, run.experiment.seed
     rows = len(train) // 2
     size = min(settings.batch_size, rows)
-    if settings.threads:
-        torch.set_num_threads(settings.threads)
+    use_threads(settings.threads)
     progress = Progress("transforming", transformation.num_steps, transformation.step)
 
     def pairs(step: int) -> Iterator[tuple[Batch, Batch]]:
