@@ -82,8 +82,8 @@ EXPERIMENTS: dict[str, tuple[str, str, str]] = {
     "no search batch": ('algorithm = "random"', 'algorithm = "random"\nbatch_size = 0', "search.batch_size=0 must be"),
     "no threads": ("max_seconds = 0.05", "max_seconds = 0.05\nthreads = 0", "search.latency.threads=0 must be above 0"),
     "more threads than cores": (
-        "epochs = 2",
-        "epochs = 2\nthreads = 100000",
+        "\nthreads = 1\n",
+        "\nthreads = 100000\n",
         "supernet.threads=100000 but this process may use",
     ),
     "negative study": ("num_steps = 10", "num_steps = -1", "studies.num_steps=-1 must be above 0"),
