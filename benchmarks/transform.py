@@ -30,7 +30,7 @@ SCHEMA = Schema(
     columns=(
         Column("supernet", "string", "content hash of the shared weights"),
         Column("alignment", "string", "how two widths are brought together"),
-        Column("target_flops", "int", "what was asked for", unit="count"),
+        Column("target_flops", "int", "what was asked for"),
         Column("seed", "int", "of the run", unit="count"),
         Column("accuracy", "float", "of the architecture that was found", unit="fraction"),
         Column("random_mean", "float", "of random architectures within the tolerance", unit="fraction"),

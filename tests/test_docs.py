@@ -77,6 +77,14 @@ def test_what_a_page_names_exists(page: Path) -> None:
         assert (page.parent / target).exists(), target
     for path in re.findall(r"(?:python|experiments?) ((?:benchmarks|experiments)/\w+\.(?:py|toml))", text):
         assert (ROOT / path).exists(), path
+    for name in re.findall(r"python -m benchmarks\.(\w+)", text):
+        assert (ROOT / "benchmarks" / f"{name}.py").exists(), name
     commands = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
     for command in re.findall(r"^ +(?:\$ )?snugnet (\w+)", text, re.MULTILINE):
         assert command in commands | {"study"}, command
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "benchmarks").glob("*.py")), ids=lambda path: path.stem)
+def test_every_benchmark_starts(path: Path) -> None:
+    """As far as its imports and the table it declares."""
+    importlib.import_module(f"benchmarks.{path.stem}")
