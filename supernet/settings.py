@@ -13,6 +13,15 @@ from supernet.policies import policy
 HIGHEST_RATE = 100.0
 """A learning rate above this is a slip of the pen."""
 
+HIGHEST = {
+    "epochs": 1e6,
+    "subnets_per_step": 256,
+    "learning_rate": HIGHEST_RATE,
+    "rand_augment": 16,
+    "rand_augment_magnitude": HIGHEST_MAGNITUDE,
+}
+"""Above these, a step or a training would not end, or could not be meant."""
+
 HINTS = ("feature_distillation", "attention_distillation", "recalibration_distillation")
 """The settings that weigh what a teacher's stages teach (supernet/hints)."""
 
@@ -69,6 +78,8 @@ class TrainingSettings:
         """Updates in so many epochs, the settings' own unless given, over so many training rows."""
         if self.batch_size > rows:
             raise UserError(f"supernet.batch_size={self.batch_size} is more than the {rows} training rows; lower it")
+        if epochs and epochs > HIGHEST["epochs"]:
+            raise UserError(f"epochs={epochs} must be at most {HIGHEST['epochs']:,.0f}")
         return (epochs or self.epochs) * (rows // self.batch_size)
 
     def __post_init__(self) -> None:
@@ -80,9 +91,9 @@ class TrainingSettings:
         for name in (*not_below_0, "rand_augment", "rand_augment_magnitude"):
             if getattr(self, name) < 0:
                 raise UserError(f"supernet.{name}={getattr(self, name)} must be at least 0")
-        for name, highest in (("learning_rate", HIGHEST_RATE), ("rand_augment_magnitude", HIGHEST_MAGNITUDE)):
-            if getattr(self, name) > highest:
-                raise UserError(f"supernet.{name}={getattr(self, name)} must be at most {highest:g}")
+        for name, highest in HIGHEST.items():
+            if (getattr(self, name) or 0) > highest:
+                raise UserError(f"supernet.{name}={getattr(self, name)} must be at most {highest:,.0f}")
         for name in ("warmup", "label_smoothing", "distillation"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UserError(f"supernet.{name}={getattr(self, name)} must lie between 0 and 1")

@@ -81,6 +81,16 @@ EXPERIMENTS: dict[str, tuple[str, str, str]] = {
     ),
     "no search batch": ('algorithm = "random"', 'algorithm = "random"\nbatch_size = 0', "search.batch_size=0 must be"),
     "no threads": ("max_seconds = 0.05", "max_seconds = 0.05\nthreads = 0", "search.latency.threads=0 must be above 0"),
+    "operations without end": (
+        "epochs = 2",
+        "epochs = 2\nrand_augment = 1000000",
+        "supernet.rand_augment=1000000 must be at most 16",
+    ),
+    "subnets without end": (
+        "subnets_per_step = 3",
+        "subnets_per_step = 100000",
+        "supernet.subnets_per_step=100000 must be at most 256",
+    ),
     "more threads than cores": (
         "\nthreads = 1\n",
         "\nthreads = 100000\n",
@@ -303,6 +313,7 @@ def test_an_impossible_measurement_of_a_run_is_refused_and_writes_nothing(
         (("--architectures", "100000000"), "architectures=100000000 would each be trained alone; at most 10000"),
         (("--seeds", "0"), "--seeds"),
         (("--epochs", "0"), "--epochs"),
+        (("--epochs", "99999999999"), "epochs=99999999999 must be at most 1,000,000"),
         (("--address", "ray://nowhere:1"), "is not supported"),
     ],
 )
