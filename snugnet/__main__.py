@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from itertools import pairwise
 from typing import Any
@@ -14,6 +15,17 @@ from snugnet.progress import Interrupted
 
 UsageError: Any = typer.BadParameter.__mro__[1]
 """A wrong option or argument. typer carries its own click, so its base class has no public name."""
+
+WRITABLE, ROOM = "this command has to write there", "make room; what was complete before is kept"
+
+OF_THE_SYSTEM = {
+    errno.EACCES: WRITABLE,
+    errno.EPERM: WRITABLE,
+    errno.EROFS: WRITABLE,
+    errno.ENOSPC: ROOM,
+    errno.EDQUOT: ROOM,
+}
+"""What a user can mend outside of snugnet, and how."""
 
 
 def main() -> None:
@@ -28,6 +40,10 @@ def main() -> None:
         options = getattr(getattr(error, "param", None), "opts", ())
         given = "".join(f", given {value!r}" for option, value in pairwise(sys.argv) if option in options)
         _refuse(f"{error.format_message().rstrip('.')}{given}; see {command} --help")
+    except OSError as error:
+        if error.errno not in OF_THE_SYSTEM:
+            raise
+        _refuse(f"{error.filename or 'a file'}: {error.strerror}; {OF_THE_SYSTEM[error.errno]}")
     except Interrupted as interruption:
         print(f"snugnet: {interruption}", file=sys.stderr)
         sys.exit(1)

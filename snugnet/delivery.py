@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -57,9 +58,19 @@ def deliver(place: Path, network: Network, card: dict[str, Any], run: Run) -> di
         if place.exists():
             place.rmdir()
         temporary.rename(place)
+    except FileExistsError:
+        raise _taken(place) from None
+    except OSError as error:
+        if error.errno != errno.ENOTEMPTY:
+            raise
+        raise _taken(place) from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return card
+
+
+def _taken(place: Path) -> UserError:
+    return UserError(f"another command has written {place} meanwhile; it is kept, choose a new folder for --out")
 
 
 def as_bytes(card: dict[str, Any]) -> bytes:

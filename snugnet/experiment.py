@@ -129,7 +129,7 @@ class Experiment:
 def read_experiment(path: Path) -> Experiment:
     """Read and check an experiment file. Raises UserError naming the file, the key and what is accepted."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise UserError(f"{path} does not exist; give the path of an experiment file (TOML)") from None
     except (OSError, UnicodeDecodeError) as error:

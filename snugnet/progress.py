@@ -19,10 +19,15 @@ class Interrupted(Exception):
 
 @contextmanager
 def stop_on_signal() -> Iterator[Callable[[], bool]]:
-    """Inside, SIGINT and SIGTERM only ask to stop after the current step: whether one did is what the value says."""
+    """Inside, SIGINT and SIGTERM only ask to stop after the current step: whether one did is what the value says.
+
+    A second SIGINT ends at once, with what was last written.
+    """
     asked: list[int] = []
 
     def ask_to_stop(number: int, _: FrameType | None) -> None:
+        if number == signal.SIGINT and number in asked:
+            raise KeyboardInterrupt
         asked.append(number)
 
     handlers = {number: signal.signal(number, ask_to_stop) for number in (signal.SIGINT, signal.SIGTERM)}

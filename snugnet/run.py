@@ -84,7 +84,7 @@ class Run:
         if (folder / EXPERIMENT).exists():
             before = cls._stored(folder, experiment.base)
             for part in ("seed", "data", "space_table", "supernet"):
-                if getattr(before, part) != getattr(experiment, part):
+                if _of_weights(before, part) != _of_weights(experiment, part):
                     section = {"space_table": "[search_space]", "seed": "seed"}.get(part, f"[{part}]")
                     raise UserError(
                         f"{folder} holds a run of another experiment: {section} differs; choose another --run folder"
@@ -152,7 +152,7 @@ class Run:
                     "seed": experiment.seed,
                     "data": self.data.fingerprint,
                     "search_space": experiment.space_table,
-                    "supernet": vars(experiment.supernet),
+                    "supernet": _of_weights(experiment, "supernet"),
                 }
             )
         )
@@ -226,6 +226,17 @@ class Run:
             self.calibration,
             self.experiment.components,
         )
+
+
+NOT_OF_WEIGHTS = ("threads", "checkpoint_steps")
+"""Settings of training that may change between a stop and what continues it."""
+
+
+def _of_weights(experiment: Experiment, part: str) -> Any:
+    value = getattr(experiment, part)
+    if part != "supernet":
+        return value
+    return {key: setting for key, setting in vars(value).items() if key not in NOT_OF_WEIGHTS}
 
 
 def writable(path: Path, option: str) -> Path:

@@ -37,6 +37,9 @@ FEWEST_BETWEEN_PROBES = 50
 PATIENCE = 10
 """Steps in a row whose loss or gradient is not finite, after which training stops."""
 
+LOWER = "lower the learning rate, the weight decay or the weights of further losses in [supernet]"
+"""What may help where training diverges."""
+
 LAST_STEPS = ("losses", "sizes", "num_skipped", "num_skipped_in_a_row")
 """What a training run remembers of its last steps beside the weights."""
 
@@ -181,7 +184,8 @@ class Training:
             self.pruning.learn(step, *of_rows)
         if settings.ema_decay:
             current = [weight.detach() for weight in self.supernet.weights.values()]
-            torch._foreach_lerp_(list(self.averages.values()), current, 1 - settings.ema_decay)
+            decay = min(settings.ema_decay, (1 + step) / (10 + step))  # the random initial weights are soon forgotten
+            torch._foreach_lerp_(list(self.averages.values()), current, 1 - decay)
 
     def _skip(self, losses: list[float], norm: float) -> None:
         """Leave the step out. Raises UserError where no later one can be expected to do better."""
@@ -190,7 +194,7 @@ class Training:
         self.num_skipped_in_a_row += 1
         broken = not all(bool(weight.isfinite().all()) for weight in self.supernet.weights.values())
         if self.step == 0 or broken or self.num_skipped_in_a_row == PATIENCE:
-            cause = "lower supernet.learning_rate" if self.step else "the first pass of a component gave no number"
+            cause = LOWER if self.step else f"a component's first pass gave no number, or a weight is too high: {LOWER}"
             found = f"the loss is {losses}, the norm of the gradient {norm}"
             raise UserError(f"training diverged at step {self.step}: {found}; {cause}")
 

@@ -125,6 +125,10 @@ def _shown(found: Interval | None) -> str:
     return f"{found.value:.2f} ({found.low:.2f} to {found.high:.2f})" if found else "-"
 
 
+MOST_SEEDS = 100
+"""An average over more tells nothing new."""
+
+
 def audit(
     run: Path, *, architectures: int = 20, seeds: int = 1, epochs: int | None = None, address: str = "local"
 ) -> Audited:
@@ -137,6 +141,8 @@ def audit(
     for name, value, least in (("architectures", architectures, FEWEST), ("seeds", seeds, 1), ("epochs", epochs, 1)):
         if value is not None and value < least:
             raise UserError(f"{name}={value} must be at least {least}")
+    if seeds > MOST_SEEDS:
+        raise UserError(f"seeds={seeds} must be at most {MOST_SEEDS}")
     if architectures > MOST:
         raise UserError(f"architectures={architectures} would each be trained alone; at most {MOST}")
     opened = Run.open(Path(run))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from search_space import Architecture, UserError
@@ -54,7 +55,7 @@ class Extracted:
         if not latency["stable"]:
             lines.append(f"latency NOT STABLE: {latency['reason']}")
         lines.append(f"{self.folder}: {WEIGHTS}, {ONNX}, {CARD}")
-        return "\n".join([*lines, f"next: snugnet measure {self.folder}"])
+        return "\n".join([*lines, f"next: snugnet measure {quote(str(self.folder))}"])
 
 
 def extract(

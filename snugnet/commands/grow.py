@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import shutil
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from search_space import Architecture, UserError
@@ -76,7 +78,8 @@ class Grown:
         ]
         lines.append("accuracy on the search split, CPU time with what the scores took, when the network left the size")
         lines.append(f"table: {self.folder / 'grown'}; each size is a run: {self.folder / 'sizes'}")
-        return "\n".join([*lines, f"next: snugnet extract {self.folder / 'sizes' / self.sizes[-1]['id']} --out SUBNET"])
+        last = quote(str(self.folder / "sizes" / self.sizes[-1]["id"]))
+        return "\n".join([*lines, f"next: snugnet extract {last} --out SUBNET"])
 
 
 def grow(
@@ -96,9 +99,12 @@ def grow(
     for option, value in (("--epochs", epochs), ("--threshold", threshold)):
         if value is not None and not 0 < value < float("inf"):
             raise UserError(f"{option} {value} must be a number above 0")
-    parsed, folder, budget = read_experiment(Path(experiment)), Path(run), Budget(None, max_params, max_flops)
+    parsed, folder = read_experiment(Path(experiment)), Path(os.path.normpath(run))
+    budget = Budget(None, max_params, max_flops)
     use_threads(parsed.supernet.threads)
     opened = Run.of(parsed, folder)
+    if opened.supernet_path.exists():
+        raise UserError(f"{folder} holds the training of a supernet; choose another --run folder")
     training, growing = _prepare(opened, epochs, threshold, budget)
     opened.begin()
     table = Table(folder / "grown", SIZES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from search.algorithms.registry import make_algorithm
@@ -55,7 +56,7 @@ class Searched:
             )
             if not card["trustworthy"]:
                 lines.append(f"  not trustworthy: {card['reason']}")
-        return "\n".join([*lines, f"next: snugnet front {self.folder}"])
+        return "\n".join([*lines, f"next: snugnet front {quote(str(self.folder))}"])
 
 
 def _shown(value: float | None, percent: bool = False) -> str:

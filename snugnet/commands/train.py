@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from torch import nn
@@ -47,7 +49,7 @@ class Trained:
     def text(self) -> str:
         lines = [f"trained {self.num_steps} steps in {clock(self.seconds)}: {self.folder / 'supernet.safetensors'}"]
         lines += [f"  {end:<9} search accuracy {self.last[f'accuracy_{end}']:.4f}" for end in ("largest", "smallest")]
-        return "\n".join([*lines, f"next: snugnet search {self.folder} --trials 100"])
+        return "\n".join([*lines, f"next: snugnet search {quote(str(self.folder))} --trials 100"])
 
 
 def train(
@@ -59,11 +61,17 @@ def train(
     this one trains alone. With `resume`, a run must already be there. Raises UserError where the folder holds another
     experiment, and Interrupted when a signal ended it.
     """
-    folder = Path(run)
+    folder = Path(os.path.normpath(run))
     parsed = read_experiment(Path(experiment))
+    if workers is None and address != "local":
+        raise UserError(f"--address {address} is for training on several workers; say how many with --workers")
     if resume and not (folder / "experiment.toml").exists():
         raise UserError(f"{folder} holds no run to resume; leave out --resume to start one")
     opened = Run.of(parsed, folder)
+    if (folder / "grown").exists() or (folder / "growing.safetensors").exists():
+        raise UserError(f"{folder} holds a network that grew, made by snugnet grow; choose another --run folder")
+    if resume and not opened.supernet_path.exists():
+        raise UserError(f"{opened.supernet_path} is missing: nothing to resume; leave out --resume to start")
     if workers is None:
         use_threads(parsed.supernet.threads)
     training = prepare(opened)
@@ -73,7 +81,9 @@ def train(
     if not finished:
         raise Interrupted(
             f"interrupted at step {training.step} of {training.num_steps}, which is saved; "
-            f"continue with: snugnet train {experiment} --run {folder} --resume"
+            f"continue with: snugnet train {quote(str(experiment))} --run {quote(str(folder))} --resume"
+            + (f" --workers {workers}" if workers else "")
+            + (f" --address {address}" if address != "local" else "")
         )
     last = training.history[-1]
     return Trained(folder, training.step, last["seconds"], content_hash(training.weights()), last)
@@ -152,6 +162,8 @@ def teacher_of(run: Run) -> nn.Module | None:
     where = f"supernet.teacher={run.experiment.supernet.teacher!r}"
     network: nn.Module
     try:
+        if not run.experiment.supernet.teacher or not folder.is_dir():
+            raise UserError(f"{folder} is not a folder; name a run's or an extracted subnet's")
         if (folder / "experiment.toml").is_file():
             other = Run.open(folder)
             network = inherited(other.supernet, other.largest, other.data.train)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from search_space import Component, UserError
@@ -62,7 +63,7 @@ class Transformed:
         lines = [f"{row['id']}: {size}", f"search accuracy {row['accuracy']:.4f} with inherited weights: {stored}"]
         if abs(self.miss) > self.tolerance:
             lines.append(f"that is the nearest that was met; none is within {100 * self.tolerance:g}%")
-        return "\n".join([*lines, f"next: snugnet extract {self.folder} --id {row['id']} --out SUBNET"])
+        return "\n".join([*lines, f"next: snugnet extract {quote(str(self.folder))} --id {row['id']} --out SUBNET"])
 
 
 def transform(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 from collections.abc import Callable
@@ -405,3 +406,38 @@ def copied_run(folder: Path) -> Path:
 )
 def test_the_catalogue_refuses_what_does_not_exist(arguments: tuple[str, ...], message: str) -> None:
     refused("catalogue", *arguments, message=message)
+
+
+def test_a_network_that_grew_and_a_supernet_do_not_share_a_folder(tmp_path: Path) -> None:
+    path, folder = toml(tmp_path, "seed = 0", "seed = 0"), tmp_path / "run"
+    folder.mkdir()
+    assert run_cli("train", path, "--run", str(folder))[0] == 0
+    before = (folder / "training.csv").read_bytes()
+    refused("grow", path, "--run", str(folder), message="holds the training of a supernet")
+    assert (folder / "training.csv").read_bytes() == before
+    assert run_cli("grow", path, "--run", str(tmp_path / "grown"), "--epochs", "1")[0] == 0
+    refused("train", path, "--run", str(tmp_path / "grown"), message="holds a network that grew")
+    (folder / "supernet.safetensors").unlink()
+    refused("train", path, "--run", str(folder), "--resume", message="is missing: nothing to resume")
+
+
+def test_an_address_without_workers_is_refused(tmp_path: Path) -> None:
+    path = toml(tmp_path, "seed = 0", "seed = 0")
+    arguments = ("train", path, "--run", str(tmp_path / "run"), "--address", "1.2.3.4:6379")
+    refused(*arguments, message="say how many with --workers")
+
+
+def test_what_weights_do_not_depend_on_may_change(tmp_path: Path) -> None:
+    folder = str(tmp_path / "run")
+    assert run_cli("train", toml(tmp_path, "seed = 0", "seed = 0"), "--run", folder)[0] == 0
+    assert run_cli("train", toml(tmp_path, "checkpoint_steps = 5", "checkpoint_steps = 7"), "--run", folder)[0] == 0
+    refused("train", toml(tmp_path, "epochs = 2", "epochs = 3"), "--run", folder, message="[supernet] differs")
+
+
+def test_a_disk_that_refuses_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "/full/supernet.safetensors")
+
+    monkeypatch.setattr("snugnet.commands.train.prepare", full)
+    path = toml(tmp_path, "seed = 0", "seed = 0")
+    refused("train", path, "--run", str(tmp_path / "run"), message="/full/supernet.safetensors: No space left")
