@@ -166,6 +166,16 @@ class Run:
         """What `snugnet measure DIR --architectures K` has measured, on any device."""
         return Table(self.folder / "latencies", LATENCIES)
 
+    @property
+    def stored(self) -> dict[str, Any]:
+        """The metadata of the supernet's file, whose training may not have finished."""
+        return load_tensors(self.supernet_path)[1]
+
+    @property
+    def complete(self) -> bool:
+        """Whether the supernet is trained to its end."""
+        return self.supernet_path.exists() and self.stored.get("step") == self.stored.get("num_steps")
+
     @cached_property
     def checkpoint(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Tensors and metadata of the trained supernet. Raises UserError where training has not finished."""
@@ -177,6 +187,15 @@ class Run:
         if metadata.get("step") is None or metadata.get("step") != metadata.get("num_steps"):
             done = f"{metadata.get('step')} of {metadata.get('num_steps')}"
             raise UserError(f"{self.folder} is trained to step {done}; run snugnet train with --resume first")
+        experiment, identity = self.experiment, metadata.get("identity") or {}
+        own = {"seed": experiment.seed, "search_space": experiment.space_table}
+        own |= {"supernet": _of_weights(experiment, "supernet")}
+        own = json.loads(json.dumps(own))
+        if any(identity.get(key, value) != value for key, value in own.items()):
+            raise UserError(
+                f"{self.supernet_path} was trained by another experiment than that of {self.folder}; restore it, or "
+                f"train anew in another folder with: snugnet train EXPERIMENT.toml --run FOLDER"
+            )
         return tensors, metadata
 
     @cached_property

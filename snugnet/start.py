@@ -32,6 +32,8 @@ def start(run: Run, supernet: Supernet) -> dict[str, str]:
     if named is None:
         return {}
     where = f"supernet.start={named!r}"
+    if run.supernet_path.exists() and not (run.experiment.base / named).exists():
+        return {"start": run.stored["identity"]["start"]}  # it has done its part
     try:
         architecture, weights, fingerprint = _trained(run, named)
         if fingerprint != run.data.fingerprint:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -100,8 +101,12 @@ def prepare(run: Run) -> Training:
         )
     steps = settings.num_steps(rows)
     supernet = Supernet(experiment.space, run.task, seed=experiment.seed)
-    teacher = teacher_of(run)
-    identity = run.identity | ({"teacher": content_hash(teacher.state_dict())} if teacher else {})
+    identity = run.identity
+    if settings.teacher and run.complete and not (experiment.base / settings.teacher).exists():
+        teacher, identity["teacher"] = None, run.stored["identity"]["teacher"]  # nobody is taught any more
+        settings = dataclasses.replace(settings, teacher=None)
+    elif teacher := teacher_of(run):
+        identity["teacher"] = content_hash(teacher.state_dict())
     identity |= start(run, supernet)
     training = Training(supernet, settings, steps, experiment.seed, identity, teacher=teacher, num_rows=rows)
     if run.supernet_path.exists():

@@ -441,3 +441,10 @@ def test_a_disk_that_refuses_is_one_line(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr("snugnet.commands.train.prepare", full)
     path = toml(tmp_path, "seed = 0", "seed = 0")
     refused("train", path, "--run", str(tmp_path / "run"), message="/full/supernet.safetensors: No space left")
+
+
+def test_weights_of_another_experiment_are_refused_by_what_uses_them(tmp_path: Path) -> None:
+    folder, other = copied_run(tmp_path), str(tmp_path / "other")
+    assert run_cli("train", toml(tmp_path, "epochs = 2", "epochs = 1"), "--run", other)[0] == 0
+    shutil.copy(tmp_path / "other" / "supernet.safetensors", folder / "supernet.safetensors")
+    refused("audit", str(folder), "--architectures", "3", message="was trained by another experiment")

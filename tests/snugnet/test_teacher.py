@@ -59,6 +59,8 @@ def test_a_subnet_teaches_and_the_run_belongs_to_its_weights(tmp_path: Path) -> 
     shutil.copytree(tmp_path / "parent", tmp_path / "subnet")
     with pytest.raises(UserError, match="belongs to another experiment"):
         prepare(run_of(path))
+    shutil.rmtree(tmp_path / "subnet")
+    assert prepare(run_of(path)).complete  # nobody is taught any more
 
 
 TWO_STAGES = DIGITS.replace(
@@ -96,7 +98,7 @@ def test_the_stages_of_a_run_teach_and_a_run_of_other_stages_is_refused(tmp_path
 
 def test_what_cannot_teach_is_refused_in_one_line(tmp_path: Path) -> None:
     parent(tmp_path)
-    with pytest.raises(UserError, match=r"^supernet\.teacher='nowhere': .* is not a subnet"):
+    with pytest.raises(UserError, match=r"^supernet\.teacher='nowhere': .*nowhere is not a folder; name a run's"):
         teacher_of(run_of(experiment(tmp_path, "nowhere")))
     other_split = run_of(experiment(tmp_path, "parent", 'format = "digits"', 'format = "digits"\nseed = 1'))
     with pytest.raises(UserError, match=r"^supernet\.teacher='parent' was trained on other data or another split"):

@@ -257,6 +257,16 @@ def test_a_finished_run_has_the_averaged_weights_and_is_measured_with_them(tmp_p
     assert content_hash(again.weights()) == content_hash(run.averages)
 
 
+def test_averaged_weights_forget_the_random_ones_in_a_short_training() -> None:
+    """With a decay made for millions of steps, a run of 20 still ends nearer to its own weights than to the first."""
+    run, plain = training(ema_decay=0.9999), training()
+    first = plain.weights()["head/weight"].clone()
+    run.run(batches_of())
+    plain.run(batches_of())
+    last, average = plain.weights()["head/weight"], run.weights()["head/weight"]
+    assert (average - last).norm() < (average - first).norm()
+
+
 def test_bfloat16_trains_and_differs() -> None:
     exact, mixed = training(num_steps=3), training(num_steps=3, precision="bfloat16")
     exact.run(batches_of())
