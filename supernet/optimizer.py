@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor
+from torch.optim.adamw import adamw
 
-from supernet.ops.linear import step_scale
 from supernet.slicing import cut
 from supernet.supernet import Part
 
@@ -24,9 +23,7 @@ class SubnetAdamW:
 
     `accumulate` adds the gradients of a subnet's leaves into the shared gradient; `step` updates, in each weight, the
     smallest part that contains all parts accumulated since the last step. Its cost follows the subnets, not the
-    supernet. The arithmetic is PyTorch's own, operation by operation, except that the rate of a scaled weight follows
-    from the width of its part, see `step_scale`; decay does not. Weights of one axis (norms, scales, biases) do not
-    decay.
+    supernet. The arithmetic is PyTorch's own. Weights of one axis (norms, scales, biases) do not decay.
     """
 
     def __init__(self, weights: Mapping[str, Tensor], *, weight_decay: float = 0.0) -> None:
@@ -34,8 +31,7 @@ class SubnetAdamW:
         weights = {name: weight.detach() for name, weight in weights.items()}
         gradient, first, second = ({n: torch.zeros_like(w) for n, w in weights.items()} for _ in range(3))
         self._tensors = (weights, gradient, first, second)
-        self._num_updates = dict.fromkeys(weights, 0)
-        self._inputs: dict[str, tuple[int, ...]] = {}
+        self._num_updates = {name: torch.zeros(()) for name in weights}
         self._reached: dict[str, tuple[torch.Size, tuple[int, ...]]] = {}
         self._views: dict[tuple[str, torch.Size], tuple[Tensor, ...]] = {}
 
@@ -52,7 +48,6 @@ class SubnetAdamW:
             if reached != part.shape:
                 reached = torch.Size(max(a, b) for a, b in zip(reached, part.shape, strict=True))
             self._reached[part.shared] = (reached, part.centred)
-            self._inputs[part.shared] = part.inputs
         torch._foreach_add_(targets, gradients)
 
     def gradients(self) -> dict[str, Tensor]:
@@ -85,22 +80,22 @@ class SubnetAdamW:
 
     def _update(self, names: list[str], learning_rate: float, weight_decay: float) -> None:
         weights, gradients, first, second = zip(*(self._parts(n, *self._reached[n]) for n in names), strict=True)
-        beta1, beta2 = BETAS
-        rates, corrections = [], []
-        for name in names:
-            self._num_updates[name] += 1
-            rate = learning_rate * step_scale(self._reached[name][0], self._inputs[name])
-            rates.append(-rate / (1 - beta1 ** self._num_updates[name]))
-            corrections.append(math.sqrt(1 - beta2 ** self._num_updates[name]))
-        if weight_decay:
-            torch._foreach_mul_(weights, 1 - learning_rate * weight_decay)
-        torch._foreach_lerp_(first, gradients, 1 - beta1)
-        torch._foreach_mul_(second, beta2)
-        torch._foreach_addcmul_(second, gradients, gradients, 1 - beta2)
-        scale = torch._foreach_sqrt(second)
-        torch._foreach_div_(scale, corrections)
-        torch._foreach_add_(scale, EPSILON)
-        torch._foreach_addcdiv_(weights, first, scale, rates)
+        adamw(
+            params=list(weights),
+            grads=list(gradients),
+            exp_avgs=list(first),
+            exp_avg_sqs=list(second),
+            max_exp_avg_sqs=[],
+            state_steps=[self._num_updates[name] for name in names],
+            foreach=True,
+            amsgrad=False,
+            beta1=BETAS[0],
+            beta2=BETAS[1],
+            lr=learning_rate,
+            weight_decay=weight_decay,
+            eps=EPSILON,
+            maximize=False,
+        )
 
     def _parts(self, name: str, shape: torch.Size, centred: tuple[int, ...]) -> tuple[Tensor, ...]:
         """Views of this shape: of the weight, its gradient and both moments. Cached, since making them costs most."""
@@ -117,12 +112,10 @@ class SubnetAdamW:
         for name in self._num_updates:
             state[f"first_moment/{name}"] = self._tensors[2][name]
             state[f"second_moment/{name}"] = self._tensors[3][name]
-            state[f"num_updates/{name}"] = torch.tensor(float(self._num_updates[name]))
+            state[f"num_updates/{name}"] = self._num_updates[name]
         return state
 
     @torch.no_grad()
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        for name in self._num_updates:
-            self._tensors[2][name].copy_(state[f"first_moment/{name}"])
-            self._tensors[3][name].copy_(state[f"second_moment/{name}"])
-            self._num_updates[name] = int(state[f"num_updates/{name}"])
+        for name, tensor in self.state_dict().items():
+            tensor.copy_(state[name])

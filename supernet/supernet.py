@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from search_space import Architecture, Scalar, SearchSpace, UserError
 from supernet.foreign import refuse_what_cannot_stand
 from supernet.network import Network, Task
-from supernet.ops.linear import input_axes
 from supernet.skeleton import Skeletons, skeleton
 from supernet.slicing import centred_axes, cut
 
@@ -30,15 +29,12 @@ _CHOSEN = re.compile(r"^(stem|stages\.\d+\.downsample|stages\.\d+\.blocks\.\d+\.
 
 @dataclass(frozen=True)
 class Part:
-    """Where one parameter of a subnet lies: which shared weight, the shape of the part, its centred axes, and those
-    that it is summed over where it is a scaled weight.
-    """
+    """Where one parameter of a subnet lies: which shared weight, the shape of the part, its centred axes."""
 
     name: str
     shared: str
     shape: torch.Size
     centred: tuple[int, ...]
-    inputs: tuple[int, ...]
 
 
 Slot = tuple[dict[str, Any], str]
@@ -211,7 +207,7 @@ class Supernet(nn.Module):
 def _parts(network: Network, architecture: Architecture) -> list[Part]:
     centred, chosen = centred_axes(network), architecture.flat()
     return [
-        Part(name, shared_name(name, chosen), parameter.shape, centred.get(name, ()), input_axes(parameter))
+        Part(name, shared_name(name, chosen), parameter.shape, centred.get(name, ()))
         for name, parameter in network.named_parameters()
     ]
 

@@ -29,7 +29,7 @@ class ConvGlu(nn.Module):
     def __init__(self, width: int, *, ndim: int = 2, expansion: int = 4) -> None:
         super().__init__()
         hidden = max(1, 2 * expansion * width // 3)
-        self.first = scaled_weight(2, hidden, width, inputs=(2,))
+        self.first = scaled_weight(2, hidden, width)
         self.first_bias = nn.Parameter(torch.zeros(2, hidden))
         self.neighbours = depthwise(hidden, (3,) * ndim)
         self.second = Linear(hidden, width)

@@ -33,8 +33,8 @@ class CrossAttentionProjector(nn.Module):
         super().__init__()
         num_heads = -(-teacher_width // HEAD_DIM)
         self.place = Linear(num_axes * NUM_COSINES, pupil_width)
-        self.query = scaled_weight(num_heads, HEAD_DIM, num_axes * NUM_COSINES, inputs=(2,))
-        self.key_value = scaled_weight(2, num_heads, HEAD_DIM, pupil_width, inputs=(3,))
+        self.query = scaled_weight(num_heads, HEAD_DIM, num_axes * NUM_COSINES)
+        self.key_value = scaled_weight(2, num_heads, HEAD_DIM, pupil_width)
         self.output = scaled_weight(teacher_width, num_heads, HEAD_DIM)
         self.bias = nn.Parameter(torch.zeros(teacher_width))
 

@@ -14,7 +14,6 @@ from supernet.hints.attention_map import AttentionMap
 from supernet.hints.feature import FeatureMimicking
 from supernet.hints.recalibration import Recalibration
 from supernet.network import Task
-from supernet.ops.linear import input_axes
 from supernet.slicing import cut
 from supernet.stage_features import Outputs, stage_features
 from supernet.supernet import Part, Supernet
@@ -118,10 +117,9 @@ class Hints:
         if key not in self._modules:
             with torch.device("meta"):
                 module = place.module(pupil_width, teacher_width)
-            parameters = dict(module.named_parameters())
-            shared = {name: place.shared_name(name) for name in parameters}
-            parts = [Part(shared[n], shared[n], p.shape, (), input_axes(p)) for n, p in parameters.items()]
-            self._modules[key] = (module, [*parameters], parts)
+            shapes = {name: value.shape for name, value in module.named_parameters()}
+            shared = {name: place.shared_name(name) for name in shapes}
+            self._modules[key] = (module, [*shapes], [Part(shared[n], shared[n], s, ()) for n, s in shapes.items()])
         return self._modules[key]
 
 

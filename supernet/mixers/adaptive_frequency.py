@@ -46,10 +46,10 @@ class AdaptiveFrequency(nn.Module):
         super().__init__()
         self.modes = modes
         groups = -(-width // GROUP)
-        self.first = scaled_weight(2, groups, GROUP, GROUP, inputs=(0, 3))
+        self.first = scaled_weight(2, groups, GROUP, GROUP)
         self.first_bias = nn.Parameter(torch.zeros(2, groups, GROUP))
         self.place = nn.Parameter(torch.empty(2, groups, GROUP, ndim, 2).normal_(std=ndim**-0.5))
-        self.second = scaled_weight(2, groups, GROUP, GROUP, inputs=(0, 3))
+        self.second = scaled_weight(2, groups, GROUP, GROUP)
         self.second_bias = nn.Parameter(torch.zeros(2, groups, GROUP))
 
     def forward(self, x: Tensor) -> Tensor:

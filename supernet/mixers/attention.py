@@ -30,7 +30,7 @@ class Attention(nn.Module):
 
     def __init__(self, width: int, *, ndim: int = 2, num_heads: int = 2) -> None:
         super().__init__()
-        self.qkv = scaled_weight(3, num_heads, HEAD_DIM, width, inputs=(3,))
+        self.qkv = scaled_weight(3, num_heads, HEAD_DIM, width)
         self.output = scaled_weight(width, num_heads, HEAD_DIM)
         self.bias = nn.Parameter(torch.zeros(width))
 

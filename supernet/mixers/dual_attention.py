@@ -63,7 +63,7 @@ class _ChannelAttention(nn.Module):
     def __init__(self, width: int, group_size: int) -> None:
         super().__init__()
         self.group_size = group_size
-        self.qkv = scaled_weight(3, width, width, inputs=(2,))
+        self.qkv = scaled_weight(3, width, width)
         self.log_scale = nn.Parameter(torch.full((width,), math.log(10)))
         self.output = Linear(width, width)
 

@@ -44,7 +44,7 @@ class GnConv(nn.Module):
                 "widen the stage or lower the order in [search_space]"
             )
         self.widths = [width >> level for level in range(order)]
-        self.inputs = scaled_weight(2, width, width, inputs=(2,))
+        self.inputs = scaled_weight(2, width, width)
         self.bias = nn.Parameter(torch.zeros(2, width))
         self.contexts = nn.ModuleList(depthwise(each, (kernel_size,) * ndim) for each in self.widths)
         self.rises = nn.ModuleList(Linear(each // 2, each) for each in self.widths[:-1])

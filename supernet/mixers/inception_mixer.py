@@ -58,8 +58,8 @@ class InceptionMixer(nn.Module):
         num_heads = -(-groups * low // HEAD_DIM)
         # The last axis of `qkv` runs from a group's first channel up, that of `high` from its last channel down: so a
         # smaller share of either is a prefix.
-        self.qkv = scaled_weight(3, num_heads, HEAD_DIM, groups, low, inputs=(3, 4))
-        self.high = scaled_weight(2, groups, MAX_SHARE, groups, MAX_SHARE, inputs=(3, 4))
+        self.qkv = scaled_weight(3, num_heads, HEAD_DIM, groups, low)
+        self.high = scaled_weight(2, groups, MAX_SHARE, groups, MAX_SHARE)
         with torch.no_grad():
             self.high[0].mul_(0.5)  # the maximum of 9 unit normals has a mean of 1.5
         self.high_bias = nn.Parameter(torch.zeros(2, groups, MAX_SHARE))

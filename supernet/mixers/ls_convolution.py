@@ -46,7 +46,7 @@ class LsConvolution(nn.Module):
         self.reduce = Linear(width, hidden)
         self.look = depthwise(hidden, (large_kernel_size,) * ndim)
         self.mix = Linear(hidden, hidden)
-        self.kernels = scaled_weight(groups, hidden, *taps, inputs=(1,))
+        self.kernels = scaled_weight(groups, hidden, *taps)
         self.factor = nn.Parameter(torch.ones(groups, *taps))
         self.offset = nn.Parameter(torch.zeros(groups, *taps))
 

@@ -81,7 +81,7 @@ class _Rise(nn.Module):
     def __init__(self, width: int, out: int, ndim: int) -> None:
         super().__init__()
         self.linear = Linear(EXPANSION * width, width)
-        self.weight = scaled_weight(width, out, *(KERNEL_SIZE,) * ndim, inputs=(0,))
+        self.weight = scaled_weight(width, out, *(KERNEL_SIZE,) * ndim)
         self.norm = LayerNorm(out, ndim=ndim)
 
     def forward(self, hidden: Tensor, spatial: Sequence[int]) -> Tensor:

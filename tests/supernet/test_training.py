@@ -22,7 +22,6 @@ from supernet.data import DataConfig, batches, in_order, load_data
 from supernet.evaluation import evaluate, recalibrate
 from supernet.losses import subnet_loss
 from supernet.network import Network, Task
-from supernet.ops.linear import Linear, input_axes
 from supernet.optimizer import BETAS, EPSILON, SubnetAdamW
 from supernet.orthogonality import soft_orthogonality
 from supernet.policies import POLICIES, policy
@@ -30,7 +29,7 @@ from supernet.policies.policy import Draw
 from supernet.settings import HINTS, TrainingSettings
 from supernet.slicing import cut
 from supernet.stochastic_depth import Uniform, drop_paths
-from supernet.supernet import Part, Supernet
+from supernet.supernet import Supernet
 from supernet.training import PATIENCE, Training, load_weights
 from tests.spaces import TASKS, every_component
 
@@ -92,18 +91,15 @@ def has_reached(run: Training, step: int) -> bool:
 
 
 def test_the_optimizer_is_adamw_when_the_whole_network_is_one_subnet() -> None:
-    """Parity with torch.optim.AdamW over ten steps: weights of one axis undecayed, rates of scaled ones by width."""
+    """Parity with torch.optim.AdamW over ten steps, weights of one axis undecayed."""
     architecture = SMALL.largest()
     supernet = Supernet(SearchSpace.only(architecture), TASK)
     network = supernet.extract(architecture).train()
     optimizer = SubnetAdamW(dict(supernet.weights.items()), weight_decay=0.1)
-    groups: list[dict[str, Any]] = []
-    for part in supernet.skeleton(architecture)[1]:
-        fan_in = np.prod([part.shape[axis] for axis in part.inputs]) if part.inputs else 64
-        rate, decay = 0.01 * float(np.sqrt(64 / fan_in)), 0.1 if len(part.shape) > 1 else 0.0
-        groups.append({"params": [network.get_parameter(part.name)], "lr": rate, "weight_decay": decay * 0.01 / rate})
-    assert len({group["lr"] for group in groups}) > 2
-    plain = torch.optim.AdamW(groups, betas=BETAS, eps=EPSILON)
+    decayed = [p for p in network.parameters() if p.dim() > 1]
+    rest = [p for p in network.parameters() if p.dim() <= 1]
+    groups: list[dict[str, Any]] = [{"params": decayed, "weight_decay": 0.1}, {"params": rest, "weight_decay": 0.0}]
+    plain = torch.optim.AdamW(groups, lr=0.01, betas=BETAS, eps=EPSILON)
     for step in range(10):
         x, labels = random_batch(step)
         leaves = supernet.leaves_for(architecture)
@@ -117,22 +113,6 @@ def test_the_optimizer_is_adamw_when_the_whole_network_is_one_subnet() -> None:
         plain.step()
     for name, weight in supernet.weights_for(architecture).items():
         torch.testing.assert_close(weight, network.get_parameter(name), rtol=1e-4, atol=1e-5)
-
-
-def test_a_step_moves_the_output_alike_at_every_width() -> None:
-    """With the signs of x as the gradient's, Adam's first step moves the output by rate x 64 x mean |x|."""
-    moves = []
-    for width in (16, 64, 256, 1024):
-        module, x = Linear(width, 4), torch.randn(width, generator=torch.Generator().manual_seed(0)).abs()
-        optimizer = SubnetAdamW({"weight": module.weight})
-        leaf = module.weight.detach().clone().requires_grad_()
-        (leaf * x).sum().backward()
-        part = Part("weight", "weight", leaf.shape, (), input_axes(module.weight))
-        before = module(x)
-        optimizer.accumulate([part], {"weight": leaf})
-        optimizer.step(0.01)
-        moves.append(float((before - module(x)).detach().mean() / x.mean()))
-    assert moves == pytest.approx([0.01 * 64] * 4, rel=1e-3)
 
 
 def test_a_step_changes_nothing_outside_what_its_subnets_reach() -> None:

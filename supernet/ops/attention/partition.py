@@ -32,7 +32,7 @@ class PartitionAttention(nn.Module):
 
     def __init__(self, width: int, *, ndim: int, num_heads: int) -> None:
         super().__init__()
-        self.qkv = scaled_weight(3, num_heads, HEAD_DIM, width, inputs=(3,))
+        self.qkv = scaled_weight(3, num_heads, HEAD_DIM, width)
         self.q_bias = nn.Parameter(torch.zeros(num_heads, HEAD_DIM))
         self.v_bias = nn.Parameter(torch.zeros(num_heads, HEAD_DIM))
         self.log_scale = nn.Parameter(torch.full((num_heads,), math.log(10)))
