@@ -145,17 +145,15 @@ class Run:
     @property
     def identity(self) -> dict[str, Any]:
         """What the weights depend on; the rest of the experiment may change without training again."""
+        return {"data": self.data.fingerprint, **self._trained_by}
+
+    @property
+    def _trained_by(self) -> dict[str, Any]:
+        """What the experiment says of the weights."""
         experiment = self.experiment
-        return json.loads(
-            json.dumps(
-                {
-                    "seed": experiment.seed,
-                    "data": self.data.fingerprint,
-                    "search_space": experiment.space_table,
-                    "supernet": _of_weights(experiment, "supernet"),
-                }
-            )
-        )
+        said = {"seed": experiment.seed, "search_space": experiment.space_table}
+        said |= {"supernet": _of_weights(experiment, "supernet")}
+        return dict(json.loads(json.dumps(said)))
 
     @cached_property
     def trials(self) -> Table:
@@ -187,11 +185,8 @@ class Run:
         if metadata.get("step") is None or metadata.get("step") != metadata.get("num_steps"):
             done = f"{metadata.get('step')} of {metadata.get('num_steps')}"
             raise UserError(f"{self.folder} is trained to step {done}; run snugnet train with --resume first")
-        experiment, identity = self.experiment, metadata.get("identity") or {}
-        own = {"seed": experiment.seed, "search_space": experiment.space_table}
-        own |= {"supernet": _of_weights(experiment, "supernet")}
-        own = json.loads(json.dumps(own))
-        if any(identity.get(key, value) != value for key, value in own.items()):
+        identity = metadata.get("identity") or {}
+        if any(identity.get(key, value) != value for key, value in self._trained_by.items()):
             raise UserError(
                 f"{self.supernet_path} was trained by another experiment than that of {self.folder}; restore it, or "
                 f"train anew in another folder with: snugnet train EXPERIMENT.toml --run FOLDER"
