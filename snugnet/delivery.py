@@ -55,22 +55,23 @@ def deliver(place: Path, network: Network, card: dict[str, Any], run: Run) -> di
         parent = card["parent"] | {"run": os.path.relpath(run.folder.resolve(), place)}
         card = {**card, "parent": parent, "versions": versions, "onnx_largest_difference": difference, "files": files}
         write_atomically(temporary / CARD, as_bytes(card))
-        if place.exists():
-            place.rmdir()
-        temporary.rename(place)
-    except FileExistsError:
-        raise _taken(place) from None
-    except OSError as error:
-        if error.errno != errno.ENOTEMPTY:
-            raise
-        raise _taken(place) from None
+        _put(temporary, place)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return card
 
 
-def _taken(place: Path) -> UserError:
-    return UserError(f"another command has written {place} meanwhile; it is kept, choose a new folder for --out")
+def _put(temporary: Path, place: Path) -> None:
+    """Where there is nothing, or an empty folder. Raises UserError where another command was faster."""
+    try:
+        if place.exists():
+            place.rmdir()
+        temporary.rename(place)
+    except OSError as error:
+        if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+            raise
+        message = f"another command has written {place} meanwhile; it is kept, choose a new folder for --out"
+        raise UserError(message) from None
 
 
 def as_bytes(card: dict[str, Any]) -> bytes:

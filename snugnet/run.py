@@ -129,6 +129,13 @@ class Run:
     def supernet_path(self) -> Path:
         return self.folder / "supernet.safetensors"
 
+    def named(self, name: str) -> Path:
+        """The folder of a run or a subnet that the experiment names. Raises UserError where there is none."""
+        folder = self.experiment.base / name
+        if not name or not folder.is_dir():
+            raise UserError(f"{folder} is not a folder; name a run's or an extracted subnet's")
+        return folder
+
     @property
     def report_ledger(self) -> Path:
         return self.folder / "report_split.jsonl"
@@ -172,7 +179,8 @@ class Run:
     @property
     def complete(self) -> bool:
         """Whether the supernet is trained to its end."""
-        return self.supernet_path.exists() and self.stored.get("step") == self.stored.get("num_steps")
+        stored = self.stored if self.supernet_path.exists() else {}
+        return bool(stored) and stored.get("step") == stored.get("num_steps")
 
     @cached_property
     def checkpoint(self) -> tuple[dict[str, Tensor], dict[str, Any]]:

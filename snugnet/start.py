@@ -52,9 +52,7 @@ def start(run: Run, supernet: Supernet) -> dict[str, str]:
 
 def _trained(run: Run, named: str) -> tuple[Architecture, dict[str, Tensor], str]:
     """A subnet, or the largest architecture of a trained run: with its weights and the fingerprint of its data."""
-    folder = run.experiment.base / named
-    if not named or not folder.is_dir():
-        raise UserError(f"{folder} is not a folder; name a run's or an extracted subnet's")
+    folder = run.named(named)
     if (folder / "experiment.toml").is_file():
         other = Run.open(folder)
         largest = other.largest

@@ -163,12 +163,10 @@ def teacher_of(run: Run) -> nn.Module | None:
     """
     if run.experiment.supernet.teacher is None:
         return None
-    folder = run.experiment.base / run.experiment.supernet.teacher
     where = f"supernet.teacher={run.experiment.supernet.teacher!r}"
     network: nn.Module
     try:
-        if not run.experiment.supernet.teacher or not folder.is_dir():
-            raise UserError(f"{folder} is not a folder; name a run's or an extracted subnet's")
+        folder = run.named(run.experiment.supernet.teacher)
         if (folder / "experiment.toml").is_file():
             other = Run.open(folder)
             network = inherited(other.supernet, other.largest, other.data.train)
