@@ -17,6 +17,7 @@ UsageError: Any = typer.BadParameter.__mro__[1]
 """A wrong option or argument. typer carries its own click, so its base class has no public name."""
 
 WRITABLE, ROOM = "this command has to write there", "make room; what was complete before is kept"
+FILE = "name a file in a folder"
 
 OF_THE_SYSTEM = {
     errno.EACCES: WRITABLE,
@@ -24,6 +25,9 @@ OF_THE_SYSTEM = {
     errno.EROFS: WRITABLE,
     errno.ENOSPC: ROOM,
     errno.EDQUOT: ROOM,
+    errno.EEXIST: FILE,
+    errno.EISDIR: FILE,
+    errno.ENOTDIR: FILE,
 }
 """What a user can mend outside of snugnet, and how."""
 
@@ -43,7 +47,7 @@ def main() -> None:
     except OSError as error:
         if error.errno not in OF_THE_SYSTEM:
             raise
-        _refuse(f"{error.filename or 'a file'}: {error.strerror}; {OF_THE_SYSTEM[error.errno]}")
+        _refuse(f"{error.filename2 or error.filename or 'a file'}: {error.strerror}; {OF_THE_SYSTEM[error.errno]}")
     except Interrupted as interruption:
         print(f"snugnet: {interruption}", file=sys.stderr)
         sys.exit(1)

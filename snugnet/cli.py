@@ -102,11 +102,15 @@ def transform(
 
 
 @app.command()
-def front(run: RunFolder, json: Json = False) -> None:
+def front(
+    run: RunFolder,
+    out: Annotated[Optional[Path], typer.Option("--out", metavar="FILE", help="The picture (DIR/front.png).")] = None,  # noqa: UP045
+    json: Json = False,
+) -> None:
     """The Pareto front of the trials: a table, a picture, the hypervolume."""
     from snugnet.commands.front import front as command
 
-    answer(lambda: command(run), json)
+    answer(lambda: command(run, out=out), json)
 
 
 @app.command()
@@ -207,11 +211,15 @@ def audit(
 
 
 @app.command()
-def report(run: RunFolder, json: Json = False) -> None:
+def report(
+    run: RunFolder,
+    out: Annotated[Optional[Path], typer.Option("--out", metavar="FILE", help="The page (DIR/report.html).")] = None,  # noqa: UP045
+    json: Json = False,
+) -> None:
     """One self-contained HTML page: training, front, chosen subnets, predictor quality, study."""
     from snugnet.commands.report import report as command
 
-    answer(lambda: command(run), json)
+    answer(lambda: command(run, out=out), json)
 
 
 @app.command()

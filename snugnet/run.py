@@ -21,7 +21,7 @@ from snugnet.experiment import Experiment, parse_experiment
 from snugnet.latencies import LATENCIES
 from studies.schema import Column, Schema
 from studies.table import Table
-from supernet.checkpoint import content_hash, load_tensors, write_atomically
+from supernet.checkpoint import content_hash, load_metadata, load_tensors, write_atomically
 from supernet.cost import flops_of_parts
 from supernet.data import Data, load_data
 from supernet.latency import LatencyMeter
@@ -174,7 +174,7 @@ class Run:
     @property
     def stored(self) -> dict[str, Any]:
         """The metadata of the supernet's file, whose training may not have finished."""
-        return load_tensors(self.supernet_path)[1]
+        return load_metadata(self.supernet_path)
 
     @property
     def complete(self) -> bool:

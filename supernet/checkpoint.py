@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,14 +40,40 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[st
 
 def load_tensors(path: Path, device: str | torch.device = "cpu") -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors and metadata. Raises UserError where there is no such file or it is not whole."""
+    with _opened(path, device) as file:
+        return {name: file.get_tensor(name) for name in file.keys()}, _metadata(file)  # noqa: SIM118
+
+
+def load_metadata(path: Path) -> dict[str, Any]:
+    """The metadata alone, with no tensor read. Raises UserError as `load_tensors` does."""
+    with _opened(path) as file:
+        return _metadata(file)
+
+
+def _metadata(file: Any) -> dict[str, Any]:
+    return {key: json.loads(value) for key, value in (file.metadata() or {}).items()}
+
+
+@contextmanager
+def _opened(path: Path, device: str | torch.device = "cpu") -> Iterator[Any]:
     try:
         with safe_open(path, framework="pt", device=str(device)) as file:
-            metadata = {key: json.loads(value) for key, value in (file.metadata() or {}).items()}
-            return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118
+            yield file
     except FileNotFoundError:
         raise UserError(f"{path} does not exist; name a file that snugnet wrote") from None
     except (SafetensorError, json.JSONDecodeError, OSError) as error:
         raise UserError(f"{path} is not a whole safetensors file ({error}); restore it or write it again") from None
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[None]:
+    """Raise UserError where what continues from the file misses something in it, or finds it in another shape."""
+    try:
+        yield
+    except (KeyError, IndexError, TypeError, RuntimeError) as error:
+        raise UserError(
+            f"{path} is not a whole state ({type(error).__name__}: {error}); restore it, or remove it to begin again"
+        ) from None
 
 
 def below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

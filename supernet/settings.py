@@ -22,6 +22,13 @@ HIGHEST = {
 }
 """Above these, a step or a training would not end, or could not be meant."""
 
+NEEDS = {
+    "rand_augment_magnitude": "rand_augment",
+    "drop_path_schedule": "drop_path",
+    "distillation_loss": "distillation",
+}
+"""Settings that say how another one works."""
+
 HINTS = ("feature_distillation", "attention_distillation", "recalibration_distillation")
 """The settings that weigh what a teacher's stages teach (supernet/hints)."""
 
@@ -94,12 +101,18 @@ class TrainingSettings:
         for name, highest in HIGHEST.items():
             if (getattr(self, name) or 0) > highest:
                 raise UserError(f"supernet.{name}={getattr(self, name)} must be at most {highest:,.0f}")
-        for name in ("warmup", "label_smoothing", "distillation"):
+        for name in ("warmup", "distillation"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UserError(f"supernet.{name}={getattr(self, name)} must lie between 0 and 1")
-        for name in ("drop_path", "sample_pruning"):
+        for name in ("drop_path", "label_smoothing", "sample_pruning"):
             if not 0 <= getattr(self, name) < 1:
                 raise UserError(f"supernet.{name}={getattr(self, name)} must be at least 0 and below 1")
+        for name, needed in NEEDS.items():
+            if getattr(self, name) != type(self).__dataclass_fields__[name].default and not getattr(self, needed):
+                raise UserError(
+                    f"supernet.{name}={getattr(self, name)} changes nothing at supernet.{needed}=0; raise that, or "
+                    f"leave {name} out"
+                )
         if self.teacher is not None and self.distillation == 0 and not self.hints:
             raise UserError(
                 "supernet.teacher teaches nothing at supernet.distillation=0; raise it or remove the teacher"

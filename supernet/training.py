@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from search_space import Architecture, UserError
-from supernet.checkpoint import below, load_tensors, save_tensors
+from supernet.checkpoint import below, load_tensors, save_tensors, whole
 from supernet.cost import flops_of_parts
 from supernet.data import Split, batches
 from supernet.distributed import Group
@@ -283,18 +283,19 @@ class Training:
                 f"{path} belongs to another experiment or other options; "
                 "use another --run folder or those it was made for"
             )
-        load_weights(self.supernet, tensors, path)
-        self.step, self.history = metadata["step"], metadata["history"]
-        for name in LAST_STEPS:
-            setattr(self, name, metadata[name])
-        if not self.complete:
-            self.optimizer.load_state_dict(below("optimizer/", tensors))
-            self.policy.load_state_dict(below("policy/", tensors))
-            self.hints.load(tensors)
-            if self.pruning:
-                self.pruning.load_state_dict(below("pruning/", tensors))
-            for name, average in self.averages.items():
-                average.copy_(tensors[f"averages/{name}"])
+        with whole(path):
+            load_weights(self.supernet, tensors, path)
+            self.step, self.history = metadata["step"], metadata["history"]
+            for name in LAST_STEPS:
+                setattr(self, name, metadata[name])
+            if not self.complete:
+                self.optimizer.load_state_dict(below("optimizer/", tensors))
+                self.policy.load_state_dict(below("policy/", tensors))
+                self.hints.load(tensors)
+                if self.pruning:
+                    self.pruning.load_state_dict(below("pruning/", tensors))
+                for name, average in self.averages.items():
+                    average.copy_(tensors[f"averages/{name}"])
 
 
 @torch.no_grad()

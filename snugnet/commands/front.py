@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,8 +27,8 @@ class Front:
     num_failed: int
     hypervolume: float
     reference: dict[str, float]
-    picture: Path
     outcome: SearchOutcome
+    picture: Path | None = None
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -37,7 +38,7 @@ class Front:
             "num_failed": self.num_failed,
             "hypervolume": self.hypervolume,
             "reference": self.reference,
-            "picture": str(self.picture),
+            "picture": str(self.picture) if self.picture else None,
             "nearest": None if self.rows else nearest_of(self.outcome),
             "front": [
                 {**row, "architecture": Architecture.from_json(row["architecture"]).to_dict()} for row in self.rows
@@ -68,21 +69,30 @@ def shown(metric: str, value: float | None) -> str:
     )
 
 
-def front(run: Path) -> Front:
-    """Read the finished trials and write `front.png` beside them. Raises UserError where there is nothing to show."""
+def front(run: Path, *, out: Path | None = None) -> Front:
+    """The front of the finished trials, drawn into `out`, which is `front.png` beside them unless given.
+
+    Raises UserError where there is nothing to show.
+    """
     opened = Run.open(Path(run))
-    problem, settings = opened.experiment.problem, opened.experiment.search
-    rows = opened.trials.rows()
+    found, problem = read_front(opened), opened.experiment.problem
+    picture = Path(out) if out else opened.folder / "front.png"
+    front_picture(picture, found.outcome.rows, found.rows, problem.objectives)
+    return dataclasses.replace(found, picture=picture)
+
+
+def read_front(run: Run) -> Front:
+    """The same without a picture; nothing is written."""
+    problem, settings = run.experiment.problem, run.experiment.search
+    rows = run.trials.rows()
     if not rows:
-        raise UserError(f"{run} has no trials; run: snugnet search {run} --trials 100")
+        raise UserError(f"{run.folder} has no trials; run: snugnet search {run.folder} --trials 100")
     measured = [row for row in rows if problem.measured(row)]
     if not measured:
-        raise UserError(f"none of the {len(rows)} trials in {run} has all of {', '.join(settings.objectives)}")
+        raise UserError(f"none of the {len(rows)} trials in {run.folder} has all of {', '.join(settings.objectives)}")
     best_first = problem.objectives[0]
     members = sorted(pareto_front(measured, problem.objectives, problem.constraints), key=best_first.loss)
     worst = {o.metric: max((row for row in measured), key=o.loss)[o.metric] for o in problem.objectives}
-    picture = opened.folder / "front.png"
-    front_picture(picture, measured, members, problem.objectives)
     return Front(
         rows=members,
         objectives=settings.objectives,
@@ -91,6 +101,5 @@ def front(run: Path) -> Front:
         num_failed=len(rows) - len(measured),
         hypervolume=hypervolume(members, problem.objectives, list(worst.values())),
         reference=worst,
-        picture=picture,
         outcome=SearchOutcome(problem, measured, "complete"),
     )

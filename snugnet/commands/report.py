@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from search_space import Architecture, UserError
-from snugnet.commands.front import front
+from snugnet.commands.front import read_front
 from snugnet.commands.study_fit import study_fit
 from snugnet.estimates import quality_of_predictors
 from snugnet.page import Section, figure, page, paragraph, table
 from snugnet.run import Run
 from studies.reading import read_table
-from supernet.checkpoint import load_tensors, write_atomically
+from supernet.checkpoint import write_atomically
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,13 @@ class Report:
         return "\n".join([*lines, f"nothing yet in: {', '.join(empty)}"] if empty else lines)
 
 
-def report(run: Path) -> Report:
-    """Write `report.html`. What has not been run yet is said on the page, with the command that would."""
+def report(run: Path, *, out: Path | None = None) -> Report:
+    """Write `out`, which is `report.html` in the run unless given.
+
+    What has not been run yet is said on the page, with the command that would."""
     opened = Run.open(Path(run))
     sections = [_training(opened), _front(opened), _subnets(opened), _predictors(opened), _study(opened)]
-    path = opened.folder / "report.html"
+    path = Path(out) if out else opened.folder / "report.html"
     write_atomically(path, page(opened.experiment.name, sections, opened.experiment.text).encode())
     return Report(path, {section.title: section.filled for section in sections})
 
@@ -46,7 +48,7 @@ def _training(run: Run) -> Section:
     title = "Training"
     if not run.supernet_path.exists():
         return Section(title, paragraph("Not trained yet: snugnet train EXPERIMENT.toml --run DIR"), filled=False)
-    metadata = load_tensors(run.supernet_path)[1]
+    metadata = run.stored
     history = metadata["history"]
     probed = [row for row in history if "accuracy_largest" in row]
     loss = figure(
@@ -70,7 +72,7 @@ def _training(run: Run) -> Section:
 def _front(run: Run) -> Section:
     title = "Pareto front"
     try:
-        found = front(run.folder)
+        found = read_front(run)
     except UserError as error:
         return Section(title, paragraph(f"No front yet: {error}"), filled=False)
     metrics = [*found.objectives, *(m for m in ("params", "flops") if m not in found.objectives)]

@@ -93,10 +93,11 @@ def train(
 def prepare(run: Run) -> Training:
     """The run's training, at the step its checkpoint has reached. Raises UserError for what cannot be trained."""
     experiment, settings, rows = run.experiment, run.experiment.supernet, len(run.data.train)
-    if settings.hints and settings.teacher is None and not POLICIES[settings.policy].first_teaches:
+    of_teachers = [*settings.hints, *(["distillation_loss"] if settings.distillation_loss != "kl" else [])]
+    if of_teachers and settings.teacher is None and not POLICIES[settings.policy].first_teaches:
         teachers = ", ".join(name for name, policy in POLICIES.items() if policy.first_teaches)
         raise UserError(
-            f"supernet.{next(iter(settings.hints))} teaches nothing with the policy {settings.policy}, whose subnets "
+            f"supernet.{of_teachers[0]} changes nothing with the policy {settings.policy}, whose subnets "
             f"have no teacher; name a supernet.teacher, or choose one of ({teachers})"
         )
     steps = settings.num_steps(rows)

@@ -87,6 +87,8 @@ def transform(
     if epochs is not None and epochs < 1:
         raise UserError(f"--epochs {epochs} must be at least 1")
     opened = Run.open(Path(run))
+    if "grown" in opened.checkpoint[1]:
+        raise UserError(f"{run} is one size of a network that grew: it has nothing to choose between")
     if any(row["supernet"] not in (None, opened.supernet_hash) for row in opened.trials.rows()):
         raise UserError(f"{run}/trials belong to another supernet than {opened.supernet_path}; begin a new run")
     epochs = epochs or math.ceil(opened.epochs_alone / 2)

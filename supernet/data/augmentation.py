@@ -32,6 +32,10 @@ class Augmentation:
         """Images (batch, channels, *spatial) to the same shape and type; the draws come from `generator` alone."""
         if self.flip and images.ndim != 4:
             raise UserError(f"augmentation flip needs images (height, width), not shape {tuple(images.shape[2:])}")
+        if self.shift >= min(images.shape[2:]):
+            raise UserError(
+                f"augmentation shift={self.shift} moves images of {tuple(images.shape[2:])} out of sight; lower it"
+            )
         if self.shift:
             images = _shifted(images, self.shift, generator)
         if self.flip:

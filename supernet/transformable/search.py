@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from search_space import Architecture, UserError
-from supernet.checkpoint import below, load_tensors, save_tensors
+from supernet.checkpoint import below, load_tensors, save_tensors, whole
 from supernet.optimizer import SubnetAdamW
 from supernet.settings import TrainingSettings
 from supernet.supernet import Supernet
@@ -178,12 +178,13 @@ class Transformation:
     def restore(self, path: Path) -> None:
         """Continue from a file that `save` of the same search wrote. Raises UserError where it is damaged."""
         tensors, metadata = load_tensors(path)
-        self.step = metadata["step"]
-        self.logits.copy_(tensors["logits"])
-        if not self.complete:
-            load_weights(self.supernet, tensors, path)
-            self._of_weights.load_state_dict(below("of_weights/", tensors))
-            self._of_logits.state[self.logits] = below("of_logits/", tensors)
+        with whole(path):
+            self.step = metadata["step"]
+            self.logits.copy_(tensors["logits"])
+            if not self.complete:
+                load_weights(self.supernet, tensors, path)
+                self._of_weights.load_state_dict(below("of_weights/", tensors))
+                self._of_logits.state[self.logits] = below("of_logits/", tensors)
 
     def _sample(self, logits: Tensor, purpose: int) -> Sample:
         generator = np.random.default_rng((self.seed, self.step, purpose))

@@ -165,6 +165,9 @@ def test_what_it_cannot_use_is_refused_with_nothing_written(tmp_path: Path) -> N
         assert (status, out) == (2, "") and message in err and err.count("\n") == 1
     assert not new.exists()
     before = sorted(path.stat().st_mtime_ns for path in grown().rglob("*"))
+    size = next((grown() / "sizes").iterdir())
+    status, out, err = run_cli("transform", str(size), "--flops", "100000")
+    assert (status, out) == (2, "") and "is one size of a network that grew" in err
     status, out, err = run_cli("grow", experiment, "--run", str(grown()), "--threshold", "1.5")
     assert (status, out) == (2, "") and "belongs to another experiment or other options" in err
     assert sorted(path.stat().st_mtime_ns for path in grown().rglob("*")) == before

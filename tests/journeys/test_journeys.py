@@ -171,6 +171,17 @@ def test_the_functions_are_the_commands() -> None:
     assert not hasattr(snugnet, "no_such_command")
 
 
+def test_a_picture_and_a_page_go_where_they_are_told_and_nothing_into_the_run(searched: Path, tmp_path: Path) -> None:
+    before = sorted(path.stat().st_mtime_ns for path in searched.rglob("*"))
+    assert call("front", str(searched), "--out", str(tmp_path / "f.png"))["picture"] == str(tmp_path / "f.png")
+    assert (tmp_path / "f.png").read_bytes()[:4] == b"\x89PNG"
+    assert call("report", str(searched), "--out", str(tmp_path / "r.html"))["report"] == str(tmp_path / "r.html")
+    assert (tmp_path / "r.html").read_text().startswith("<!doctype html>")
+    assert sorted(path.stat().st_mtime_ns for path in searched.rglob("*")) == before
+    status, out, err = run_cli("front", str(searched), "--out", str(tmp_path))
+    assert (status, out) == (2, "") and err.endswith("Is a directory; name a file in a folder\n")
+
+
 def test_measure_fills_a_table_for_each_device_and_keeps_it(searched: Path, tmp_path: Path) -> None:
     run = shutil.copytree(searched, tmp_path / "run")
     first = call("measure", str(run), "--architectures", "4", "--seconds", "0.1")["rows"]

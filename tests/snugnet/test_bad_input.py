@@ -69,7 +69,12 @@ EXPERIMENTS: dict[str, tuple[str, str, str]] = {
     "stages that nobody teaches": (
         'policy = "sandwich"',
         'policy = "uniform"\nattention_distillation = 1',
-        "supernet.attention_distillation teaches nothing with the policy uniform",
+        "supernet.attention_distillation changes nothing with the policy uniform",
+    ),
+    "a divergence from nobody": (
+        'policy = "sandwich"',
+        'policy = "uniform"\ndistillation_loss = "alpha"',
+        "supernet.distillation_loss changes nothing with the policy uniform",
     ),
     "batch above the rows": ("batch_size = 64", "batch_size = 6400", "more than the"),
     "absent data": ('format = "digits"', 'format = "idx"\npath = "nowhere"', "'nowhere' was not found"),

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from search_space import UserError
-from supernet.checkpoint import content_hash, load_tensors, save_tensors, write_atomically
+from supernet.checkpoint import content_hash, load_metadata, load_tensors, save_tensors, write_atomically
 
 
 def test_tensors_and_metadata_come_back(tmp_path: Path) -> None:
@@ -42,6 +42,8 @@ def test_a_file_that_is_not_whole_is_named(tmp_path: Path, keep: int) -> None:
     with pytest.raises(UserError, match="is not a whole safetensors file") as refusal:
         load_tensors(path)
     assert "\n" not in str(refusal.value)
+    with pytest.raises(UserError, match="is not a whole safetensors file"):
+        load_metadata(path)
 
 
 def test_an_absent_file_is_named(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from search_space import Architecture, SearchSpace, UserError
-from supernet.checkpoint import content_hash, load_tensors
+from supernet.checkpoint import content_hash, load_tensors, save_tensors
 from supernet.cost import cost
 from supernet.data import DataConfig, batches, in_order, load_data
 from supernet.evaluation import evaluate, recalibrate
@@ -447,6 +447,16 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
     load_weights(Supernet(other, TASK), load_tensors(path)[0], path)
 
 
+@pytest.mark.parametrize("missing", ["optimizer/", "averages/"])
+def test_a_state_that_lacks_something_is_named(tmp_path: Path, missing: str) -> None:
+    path = tmp_path / "c"
+    training(ema_decay=0.9).save(path)
+    tensors, metadata = load_tensors(path)
+    save_tensors(path, {k: v for k, v in tensors.items() if not k.startswith(missing)}, metadata)
+    with pytest.raises(UserError, match=r"c is not a whole state \(KeyError: .*\); restore it, or remove it"):
+        training(ema_decay=0.9).restore(path)
+
+
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "policy": ({"policy": "sandwhich"}, r"not one of \(uniform, log_uniform, sandwich"),
     "one subnet in a sandwich": ({"policy": "sandwich", "subnets_per_step": 1}, "too few for sandwich"),
@@ -459,6 +469,15 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "magnitude": ({"rand_augment_magnitude": 11.0}, r"supernet\.rand_augment_magnitude=11\.0 must be at most 10"),
     "drop path": ({"drop_path": 1.0}, r"supernet\.drop_path=1\.0 must be at least 0 and below 1"),
     "sample pruning": ({"sample_pruning": 1.0}, r"supernet\.sample_pruning=1\.0 must be at least 0 and below 1"),
+    "smoothing to nothing": (
+        {"label_smoothing": 1.0},
+        r"label_smoothing=1\.0 must be at least 0 and below 1",
+    ),
+    "a schedule of nothing": (
+        {"drop_path_schedule": "linear"},
+        r"changes nothing at supernet\.drop_path=0; raise",
+    ),
+    "a magnitude of nothing": ({"rand_augment_magnitude": 2.0}, r"changes nothing at supernet\.rand_augment=0"),
     "a teacher without weight": ({"teacher": "t", "distillation": 0.0}, "teaches nothing at supernet.distillation=0"),
     "feature distillation": ({"feature_distillation": -1.0}, r"feature_distillation=-1\.0 must be at least 0"),
     "ema": ({"ema_decay": 1.0}, "ema_decay=1.0 must lie between 0 and 1"),

@@ -71,3 +71,5 @@ def test_bad_settings_are_refused() -> None:
         Augmentation(shift=-1)
     with pytest.raises(UserError, match="flip needs images"):
         Augmentation(flip=True)(torch.zeros(2, 1, 9), generator())
+    with pytest.raises(UserError, match=r"shift=8 moves images of \(9, 8\) out of sight; lower it"):
+        Augmentation(shift=8)(torch.zeros(2, 1, 9, 8), generator())
