@@ -1,8 +1,9 @@
 """Which learning rate is best, from the narrowest to the widest subnet.
 
 The largest architecture of an experiment's space with every width at the same share of its largest, each trained alone
-by the experiment's recipe with every learning rate; loss on the search split, mean over seeds. A parametrisation is
-robust in width where the best rate, marked *, stands in the same column of every row. A network that diverged is `-`.
+by the experiment's recipe with every learning rate; loss on the search split, mean over seeds. The best rate of each
+width is marked *; a parametrisation is robust in width where one rate is near the best of all, as the last line tells.
+A network that diverged is `-`.
 
     SNUGNET_DATA=/path/to/data python -m benchmarks.learning_rate experiments/fashion_mnist_depthwise.toml --out rates
 """
@@ -26,7 +27,6 @@ from studies.table import Table
 from supernet.data import load_data
 
 RATES = tuple(1e-3 * 2.0**k for k in range(7))
-SHARES = (0.25, 0.5, 1.0, 2.0)
 
 SCHEMA = Schema(
     columns=(
@@ -50,14 +50,16 @@ def main() -> None:
     parser.add_argument("experiment", type=Path)
     parser.add_argument("--out", type=Path, required=True, help="a folder for the table")
     parser.add_argument("--steps", type=int, default=300, help="updates of each network (default 300)")
+    parser.add_argument("--widths", type=float, nargs="+", default=[0.25, 0.5, 1, 2], help="times the largest's")
+    parser.add_argument("--rates", type=float, nargs="+", default=RATES, help="(default .001 to .064 in octaves)")
     parser.add_argument("--seeds", type=int, default=1, help="(default 1)")
     options = parser.parse_args()
     torch.set_num_threads(1)
     experiment = read_experiment(options.experiment)
     data = load_data(experiment.data, experiment.base)
     table = Table(options.out, SCHEMA)
-    architectures = [resized(experiment.space.largest(), share) for share in SHARES]
-    points = [(a, rate, seed) for seed in range(options.seeds) for a in architectures for rate in RATES]
+    architectures = [resized(experiment.space.largest(), share) for share in options.widths]
+    points = [(a, rate, seed) for seed in range(options.seeds) for a in architectures for rate in options.rates]
     progress = Progress("networks", len(points))
     losses: dict[tuple[int, float], list[float]] = {}
     stored = {tuple(row[name] for name in SCHEMA.key): row["loss_nats"] for row in table.rows()}
@@ -74,13 +76,18 @@ def main() -> None:
             table.append([{**dict(zip(SCHEMA.key, key, strict=True)), "loss_nats": stored[key]}])
         losses.setdefault((width, rate), []).append(np.nan if stored[key] is None else stored[key])
         progress(progress.done + 1)
-    print(f"{'width':>6}" + "".join(f"{rate:>10.3g}" for rate in RATES))
+    print(f"{'width':>6}" + "".join(f"{rate:>10.3g}" for rate in options.rates))
+    lost = []
     for architecture in architectures:
         width = architecture.stages[0].width
-        means = [float(np.mean(losses[width, rate])) for rate in RATES]
+        means = np.array([np.mean(losses[width, rate]) for rate in options.rates])
         best = int(np.nanargmin(means))
         cells = ("-" if np.isnan(mean) else f"{mean:.4f}{'*' if i == best else ' '}" for i, mean in enumerate(means))
         print(f"{width:>6}" + "".join(f"{cell:>10}" for cell in cells))
+        lost.append(means - means[best])
+    at_most = np.max(lost, axis=0)
+    chosen = int(np.nanargmin(at_most))
+    print(f"{options.rates[chosen]:.3g} is within {at_most[chosen]:.3f} nats of the best rate of every width")
 
 
 if __name__ == "__main__":

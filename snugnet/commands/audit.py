@@ -151,6 +151,8 @@ def audit(
     epochs = epochs or opened.epochs_alone
     num_steps = settings.num_steps(len(opened.data.train), epochs)
     chosen, largest = stratified(experiment.space, opened.task, first, architectures), experiment.space.largest()
+    if len(chosen) < FEWEST:
+        raise UserError(f"this space has {len(chosen)} architectures of different sizes; an audit needs {FEWEST}")
     if architectures > len(chosen):
         raise UserError(f"architectures={architectures} must be at most {len(chosen)} in this space; ask for fewer")
     wanted = dict.fromkeys(range(first, first + seeds), chosen)

@@ -83,7 +83,7 @@ def transform(
     if flops < 1:
         raise UserError(f"--flops {flops} must be at least 1")
     if not 0 < tolerance < 1:
-        raise UserError(f"--tolerance {tolerance:g} must lie between 0 and 1")
+        raise UserError(f"--tolerance {tolerance:g} must be above 0 and below 1")
     if epochs is not None and epochs < 1:
         raise UserError(f"--epochs {epochs} must be at least 1")
     opened = Run.open(Path(run))

@@ -340,7 +340,7 @@ def test_an_impossible_audit_is_refused_and_writes_nothing(
         (("--flops", "0.4"), "given '0.4'"),
         (("--flops", "1000000000"), "outside this space, whose smallest architecture has"),
         (("--flops", "1"), "outside this space, whose smallest architecture has"),
-        (("--flops", "30000", "--tolerance", "0"), "--tolerance 0 must lie between 0 and 1"),
+        (("--flops", "30000", "--tolerance", "0"), "--tolerance 0 must be above 0 and below 1"),
         (("--flops", "30000", "--epochs", "0"), "--epochs"),
     ],
 )
