@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor
-from torch.optim.adamw import adamw
 
 from supernet.slicing import cut
 from supernet.supernet import Part
@@ -23,7 +23,9 @@ class SubnetAdamW:
 
     `accumulate` adds the gradients of a subnet's leaves into the shared gradient; `step` updates, in each weight, the
     smallest part that contains all parts accumulated since the last step. Its cost follows the subnets, not the
-    supernet. The arithmetic is PyTorch's own. Weights of one axis (norms, scales, biases) do not decay.
+    supernet. The arithmetic is that of `torch.optim.AdamW(foreach=True)`, to the last bit; without its checks and with
+    plain numbers for counts of updates, it takes less time for small parts. Weights of one axis (norms, scales, biases)
+    do not decay.
     """
 
     def __init__(self, weights: Mapping[str, Tensor], *, weight_decay: float = 0.0) -> None:
@@ -31,7 +33,7 @@ class SubnetAdamW:
         weights = {name: weight.detach() for name, weight in weights.items()}
         gradient, first, second = ({n: torch.zeros_like(w) for n, w in weights.items()} for _ in range(3))
         self._tensors = (weights, gradient, first, second)
-        self._num_updates = {name: torch.zeros(()) for name in weights}
+        self._num_updates = dict.fromkeys(weights, 0)
         self._reached: dict[str, tuple[torch.Size, tuple[int, ...]]] = {}
         self._views: dict[tuple[str, torch.Size], tuple[Tensor, ...]] = {}
 
@@ -65,11 +67,26 @@ class SubnetAdamW:
     @torch.no_grad()
     def step(self, learning_rate: float) -> None:
         """One update, after which the accumulated gradients are zero again."""
-        weights = self._tensors[0]
-        for decays, weight_decay in ((True, self.weight_decay), (False, 0.0)):
-            names = [name for name in self._reached if (weights[name].dim() > 1) == decays]
-            if names:
-                self._update(names, learning_rate, weight_decay)
+        if not self._reached:
+            return
+        weights, gradients, first, second = zip(
+            *(self._parts(n, *reached) for n, reached in self._reached.items()), strict=True
+        )
+        beta1, beta2 = BETAS
+        rates, corrections = [], []
+        for name in self._reached:
+            self._num_updates[name] += 1
+            rates.append(-learning_rate / (1 - beta1 ** self._num_updates[name]))
+            corrections.append(math.sqrt(1 - beta2 ** self._num_updates[name]))
+        if self.weight_decay:
+            torch._foreach_mul_([w for w in weights if w.dim() > 1], 1 - learning_rate * self.weight_decay)
+        torch._foreach_lerp_(first, gradients, 1 - beta1)
+        torch._foreach_mul_(second, beta2)
+        torch._foreach_addcmul_(second, gradients, gradients, 1 - beta2)
+        scale = torch._foreach_sqrt(second)
+        torch._foreach_div_(scale, corrections)
+        torch._foreach_add_(scale, EPSILON)
+        torch._foreach_addcdiv_(weights, first, scale, rates)
         self.discard()
 
     @torch.no_grad()
@@ -77,25 +94,6 @@ class SubnetAdamW:
         """Forget the accumulated gradients, whatever they hold."""
         torch._foreach_zero_(list(self.gradients().values()))
         self._reached.clear()
-
-    def _update(self, names: list[str], learning_rate: float, weight_decay: float) -> None:
-        weights, gradients, first, second = zip(*(self._parts(n, *self._reached[n]) for n in names), strict=True)
-        adamw(
-            params=list(weights),
-            grads=list(gradients),
-            exp_avgs=list(first),
-            exp_avg_sqs=list(second),
-            max_exp_avg_sqs=[],
-            state_steps=[self._num_updates[name] for name in names],
-            foreach=True,
-            amsgrad=False,
-            beta1=BETAS[0],
-            beta2=BETAS[1],
-            lr=learning_rate,
-            weight_decay=weight_decay,
-            eps=EPSILON,
-            maximize=False,
-        )
 
     def _parts(self, name: str, shape: torch.Size, centred: tuple[int, ...]) -> tuple[Tensor, ...]:
         """Views of this shape: of the weight, its gradient and both moments. Cached, since making them costs most."""
@@ -109,13 +107,15 @@ class SubnetAdamW:
     def state_dict(self) -> dict[str, Tensor]:
         """Everything that a resumed run needs, as flat named tensors."""
         state = {}
-        for name in self._num_updates:
+        for name, num_updates in self._num_updates.items():
             state[f"first_moment/{name}"] = self._tensors[2][name]
             state[f"second_moment/{name}"] = self._tensors[3][name]
-            state[f"num_updates/{name}"] = self._num_updates[name]
+            state[f"num_updates/{name}"] = torch.tensor(float(num_updates))
         return state
 
     @torch.no_grad()
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        for name, tensor in self.state_dict().items():
-            tensor.copy_(state[name])
+        for name in self._num_updates:
+            self._tensors[2][name].copy_(state[f"first_moment/{name}"])
+            self._tensors[3][name].copy_(state[f"second_moment/{name}"])
+            self._num_updates[name] = int(state[f"num_updates/{name}"])
