@@ -32,10 +32,14 @@ def centred_axes(network: nn.Module) -> dict[str, tuple[int, ...]]:
     They are those of convolution kernels, and what a module declares in a class attribute `centred`: from the
     parameter's own name to its axes.
     """
-    centred: dict[str, tuple[int, ...]] = {}
-    for prefix, module in network.named_modules():
-        declared = dict(getattr(module, "centred", {}))
-        if isinstance(module, _ConvNd):
-            declared["weight"] = tuple(range(2, module.weight.dim()))
-        centred.update({f"{prefix}.{name}" if prefix else name: axes for name, axes in declared.items()})
-    return centred
+    return {
+        f"{prefix}.{name}" if prefix else name: axes
+        for prefix, module in network.named_modules()
+        for name, axes in centred_in(module).items()
+    }
+
+
+def centred_in(module: nn.Module) -> dict[str, tuple[int, ...]]:
+    """The same of a module's own parameters, without those of the modules in it."""
+    kernel = {"weight": tuple(range(2, module.weight.dim()))} if isinstance(module, _ConvNd) else {}
+    return {**getattr(module, "centred", {}), **kernel}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Self
@@ -16,7 +16,7 @@ from search_space import Architecture, Scalar, SearchSpace, UserError
 from supernet.foreign import refuse_what_cannot_stand
 from supernet.network import Network, Task
 from supernet.skeleton import Skeletons, skeleton
-from supernet.slicing import centred_axes, cut
+from supernet.slicing import centred_in, cut
 
 SKELETONS = 512
 """How many meta-device networks are kept; one takes about a millisecond to build."""
@@ -94,7 +94,7 @@ class Supernet(nn.Module):
         """A component that needs more width refuses here, not in the middle of a search; so does one whose options take
         parameters away as they grow.
         """
-        for part in _parts(skeleton(architecture, self.task), architecture):
+        for part, _ in _places(skeleton(architecture, self.task), architecture):
             shared = self.weights.get(part.shared)
             fits = shared is not None and len(part.shape) == shared.dim()
             if shared is None or not fits or any(a > b for a, b in zip(part.shape, shared.shape, strict=True)):
@@ -113,9 +113,8 @@ class Supernet(nn.Module):
         known = self._networks.get(name)
         if known is None:
             network = self._skeletons(architecture, self.task)
-            parts = _parts(network, architecture)
-            slots = _slots(network)
-            known = network, parts, [slots[part.name] for part in parts], [self._view(part) for part in parts]
+            parts, slots = map(list, zip(*_places(network, architecture), strict=True))
+            known = network, parts, slots, [self._view(part) for part in parts]
             self._networks[name] = known
             if len(self._networks) > SKELETONS:
                 self._in_mode.discard(self._networks.popitem(last=False)[0])
@@ -204,21 +203,17 @@ class Supernet(nn.Module):
             cut(self.weights[part.shared], part.shape, part.centred).copy_(weights[part.name])
 
 
-def _parts(network: Network, architecture: Architecture) -> list[Part]:
-    centred, chosen = centred_axes(network), architecture.flat()
-    return [
-        Part(name, shared_name(name, chosen), parameter.shape, centred.get(name, ()))
-        for name, parameter in network.named_parameters()
-    ]
-
-
-def _slots(network: Network) -> dict[str, Slot]:
-    """Where each parameter stands, by its name; in one walk, which `get_submodule` would make for each."""
-    return {
-        f"{prefix}.{key}" if prefix else key: (module._parameters, key)
-        for prefix, module in network.named_modules()
-        for key in module._parameters
-    }
+def _places(network: Network, architecture: Architecture) -> Iterator[tuple[Part, Slot]]:
+    """Of each parameter. One walk over the modules: looking for parameters by their names would take as many walks."""
+    chosen = architecture.flat()
+    for prefix, module in network.named_modules():
+        if module._parameters:
+            centred = centred_in(module)
+            for key, parameter in module._parameters.items():
+                if parameter is not None:
+                    name = f"{prefix}.{key}" if prefix else key
+                    part = Part(name, shared_name(name, chosen), parameter.shape, centred.get(key, ()))
+                    yield part, (module._parameters, key)
 
 
 def shared_name(name: str, chosen: Mapping[str, Scalar]) -> str:
