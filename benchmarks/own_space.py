@@ -1,0 +1,159 @@
+"""What predictions and latency budgets are worth on a space of one's own, on this machine.
+
+A trained run is copied into the folder of results and then used by its commands, so an interrupted benchmark continues:
+
+* `measure --architectures 100`: predictors fitted to these latencies predict those of 500 random architectures, which
+  are then measured as well; each decision of these is uniform.
+* `search --trials 200`, and for each of 20 budgets, evenly spaced between the 5th and the 95th percentile of the random
+  latencies, `extract --latency-ms`. The subnet is measured anew; its accuracy on the search split is compared with that
+  of the best of the 500 that measured within the budget.
+
+    SNUGNET_DATA=/path/to/data python -m benchmarks.own_space runs/fashion_mnist_depthwise --out own_space
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.kept_accuracy import distinct
+from predictors import LatencyPredictor
+from snugnet.calibration import read_calibrations
+from snugnet.commands.extract import extract
+from snugnet.commands.measure import Measured, measure
+from snugnet.commands.search import search
+from snugnet.estimates import choices_of
+from snugnet.evaluator import inherited, quality_of
+from snugnet.latencies import Latencies
+from snugnet.progress import Progress
+from snugnet.run import Run
+from studies.schema import Column, Schema
+from studies.table import Table
+
+RANDOM = Schema(
+    columns=(
+        Column("id", "string", "content hash of the architecture"),
+        Column("architecture", "string", "canonical JSON of the architecture"),
+        Column("latency_ms", "float", "median latency of one batch"),
+        Column("latency_stable", "bool", "whether the measurement settled"),
+        Column("accuracy", "float", "on the search split, inherited", unit="fraction"),
+    ),
+    key=("id",),
+)
+BUDGETS = Schema(
+    columns=(
+        Column("number", "int", "of the budget, from the tightest", unit="count"),
+        Column("budget_ms", "float", "latency asked for"),
+        Column("id", "string", "content hash of the subnet"),
+        Column("latency_ms", "float", "median latency, measured after the extraction"),
+        Column("latency_low_ms", "float", "lower end of its 95% interval"),
+        Column("latency_high_ms", "float", "upper end of its 95% interval"),
+        Column("accuracy", "float", "on the search split", unit="fraction"),
+        Column("best_accuracy", "float", "of the random architectures within the budget", unit="fraction"),
+    ),
+    key=("number",),
+)
+MEASURED, DRAWN, TRIALS, NUM_BUDGETS = 100, 500, 200, 20
+
+Rows = list[dict[str, Any]]
+
+
+def random_rows(run: Run, table: Table) -> Rows:
+    """Latency and inherited accuracy of random architectures."""
+    drawn, known = distinct(run.experiment.space, DRAWN, run.experiment.seed + 1), {row["id"] for row in table.rows()}
+    meter = Latencies(run.task, run.experiment.search.latency, read_calibrations(run.folder))
+    progress = Progress("random architectures", DRAWN, len(known))
+    for architecture in drawn:
+        if architecture.id not in known:
+            found = meter.measure(architecture)
+            accuracy = quality_of(inherited(run.supernet, architecture, run.data.train), run.data.search).accuracy
+            row = {"id": architecture.id, "architecture": architecture.to_json(), "accuracy": accuracy}
+            table.append([row | {name: found[name] for name in ("latency_ms", "latency_stable")}])
+            progress(progress.done + 1)
+    return table.rows()
+
+
+def predictions(run: Run, rows: Rows) -> None:
+    """Print how well the measured rows predict the random ones."""
+    known = {row["id"]: row for row in run.latencies.rows() if not row["error"]}
+    new = [row for row in rows if row["id"] not in known]
+    space, truth = run.experiment.space, np.array([row["latency_ms"] for row in new])
+    predictor = LatencyPredictor().fit(
+        choices_of([*known.values()], space), [row["latency_ms"] for row in known.values()]
+    )
+    choices = choices_of(new, space)
+    errors = np.abs(np.asarray(predictor.predict(choices)) / truth - 1)
+    low, high = predictor.predict_interval(choices)
+    noise = next(iter(known.values()))["noise_floor"]
+    print(f"{len(known)} measured, {len(new)} predicted; noise floor of the device {noise:.1%}")
+    print(
+        f"MAPE {errors.mean():.1%}, within 10% {np.mean(errors <= 0.1):.1%}, "
+        f"90% intervals cover {np.mean((low <= truth) & (truth <= high)):.1%}"
+    )
+
+
+def under_budget(run: Run, number: int, budget: float, rows: Rows, folder: Path) -> dict[str, Any]:
+    """The row of one budget: a subnet extracted, and measured again from its folder."""
+    out = folder / "subnets" / str(number)
+    shutil.rmtree(out, ignore_errors=True)
+    card = extract(run.folder, out, latency_ms=budget).card
+    again = measure(out)
+    assert isinstance(again, Measured)
+    latency = again.found.latency
+    return {
+        "number": number,
+        "budget_ms": budget,
+        "id": card["id"],
+        "latency_ms": latency.median_ms,
+        "latency_low_ms": latency.low_ms,
+        "latency_high_ms": latency.high_ms,
+        "accuracy": card["measured"]["search_accuracy"]["value"],
+        "best_accuracy": max(row["accuracy"] for row in rows if row["latency_ms"] <= budget),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path, help="a trained run; it is copied, and stays as it is")
+    parser.add_argument("--out", type=Path, required=True, help="a folder for the tables and the copy")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    folder = options.out / "run"
+    if not folder.exists():
+        shutil.copytree(options.run, folder.with_name("copy"), dirs_exist_ok=True)
+        shutil.rmtree(folder.with_name("copy") / "trials", ignore_errors=True)
+        folder.with_name("copy").rename(folder)
+    measure(folder, architectures=MEASURED)
+    run = Run.open(folder)
+    rows = random_rows(run, Table(options.out / "random", RANDOM))
+    predictions(run, rows)
+    search(folder, trials=TRIALS)
+    table = Table(options.out / "budgets", BUDGETS)
+    known = {row["number"]: row for row in table.rows()}
+    fastest, slowest = np.percentile([row["latency_ms"] for row in rows], [5, 95])
+    progress = Progress("budgets", NUM_BUDGETS, len(known))
+    for number, budget in enumerate(np.linspace(fastest, slowest, NUM_BUDGETS)):
+        if number not in known:
+            known[number] = under_budget(run, number, float(budget), rows, options.out)
+            table.append([known[number]])
+            progress(progress.done + 1)
+    print(f"{'budget ms':>10}{'measured':>10}{'interval':>18}{'accuracy':>10}{'best of random':>16}{'points':>8}")
+    for row in (known[number] for number in range(NUM_BUDGETS)):
+        interval = f"{row['latency_low_ms']:.3f} - {row['latency_high_ms']:.3f}"
+        gain = 100 * (row["accuracy"] - row["best_accuracy"])
+        print(
+            f"{row['budget_ms']:>10.3f}{row['latency_ms']:>10.3f}{interval:>18}{row['accuracy']:>10.4f}"
+            f"{row['best_accuracy']:>16.4f}{gain:>+8.2f}"
+        )
+    within = sum(row["latency_ms"] <= row["budget_ms"] for row in known.values())
+    near = sum(row["accuracy"] >= row["best_accuracy"] - 0.003 for row in known.values())
+    print(f"within the budget: {within} of {NUM_BUDGETS}; within .3 points of the best random: {near} of {NUM_BUDGETS}")
+
+
+if __name__ == "__main__":
+    main()
