@@ -28,6 +28,7 @@ from supernet.latency import LatencyMeter
 from supernet.network import Task
 from supernet.policies import policy
 from supernet.policies.compute import flops_of_a_step
+from supernet.settings import TrainingSettings
 from supernet.supernet import Supernet
 from supernet.training import load_weights
 
@@ -193,13 +194,19 @@ class Run:
         if metadata.get("step") is None or metadata.get("step") != metadata.get("num_steps"):
             done = f"{metadata.get('step')} of {metadata.get('num_steps')}"
             raise UserError(f"{self.folder} is trained to step {done}; run snugnet train with --resume first")
-        identity = metadata.get("identity") or {}
-        if any(identity.get(key, value) != value for key, value in self._trained_by.items()):
+        if not self._trained(metadata.get("identity") or {}):
             raise UserError(
                 f"{self.supernet_path} was trained by another experiment than that of {self.folder}; restore it, or "
                 f"train anew in another folder with: snugnet train EXPERIMENT.toml --run FOLDER"
             )
         return tensors, metadata
+
+    def _trained(self, identity: dict[str, Any]) -> bool:
+        """Whether weights of this identity come from the run's experiment; settings that came later are at defaults."""
+        said = self._trained_by
+        settings = {key: getattr(TrainingSettings, key) for key in said["supernet"]} | identity.get("supernet", {})
+        stored = said | identity | {"supernet": {key: settings[key] for key in said["supernet"]}}
+        return all(stored[key] == said[key] for key in said)
 
     @cached_property
     def largest(self) -> Architecture:

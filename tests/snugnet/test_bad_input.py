@@ -12,8 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from search_space import UserError
 from snugnet.run import TRIALS, Run
 from studies.table import Table
+from supernet.checkpoint import load_tensors, save_tensors
 from tests.journey import DIGITS, run_cli, trained_run
 
 GOOD = DIGITS
@@ -453,3 +455,16 @@ def test_weights_of_another_experiment_are_refused_by_what_uses_them(tmp_path: P
     assert run_cli("train", toml(tmp_path, "epochs = 2", "epochs = 1"), "--run", other)[0] == 0
     shutil.copy(tmp_path / "other" / "supernet.safetensors", folder / "supernet.safetensors")
     refused("audit", str(folder), "--architectures", "3", message="was trained by another experiment")
+
+
+def test_weights_from_before_a_setting_existed_are_used(tmp_path: Path) -> None:
+    path = copied_run(tmp_path) / "supernet.safetensors"
+    tensors, metadata = load_tensors(path)
+    stored = metadata["identity"]["supernet"]
+    del stored["rand_augment_magnitude"]
+    save_tensors(path, tensors, metadata | {"identity": metadata["identity"] | {"supernet": stored | {"gone": 1}}})
+    assert Run.open(path.parent).supernet
+    del stored["subnets_per_step"]  # the experiment says 3, and without it there would be another number
+    save_tensors(path, tensors, metadata)
+    with pytest.raises(UserError, match="was trained by another experiment"):
+        _ = Run.open(path.parent).supernet
