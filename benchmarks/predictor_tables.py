@@ -19,6 +19,19 @@ OPERATORS = ((3, 1, 1), (3, 1, 2), (3, 3, 1), (3, 6, 1), (5, 1, 1), (5, 1, 2), (
 """FBNet's (table 2): kernel, expansion and groups of the pointwise convolutions. The ninth is to skip the block."""
 
 
+PATHS = (("e03",), ("e01", "e13"), ("e02", "e23"), ("e01", "e12", "e23"))
+"""Ways from the input to the output of a cell of NAS-Bench-201 (Dong & Yang, ICLR 2020, figure 1)."""
+
+KINDS_OF_OPERATORS = {
+    "wide": ("nor_conv_3x3",),
+    "pointwise": ("nor_conv_1x1",),
+    "convolution": ("nor_conv_3x3", "nor_conv_1x1"),
+    "pooling": ("avg_pool_3x3",),
+    "skip": ("skip_connect",),
+}
+"""Its operators by names without numbers, which in names of choices are positions."""
+
+
 class MeasuredTable(NamedTuple):
     """Rows of choices, and by name the columns measured of them: latencies in ms, accuracies as fractions."""
 
@@ -28,11 +41,20 @@ class MeasuredTable(NamedTuple):
 
 
 def read_tables(folder: Path) -> Iterator[MeasuredTable]:
-    """All of them; NAS-Bench-201 without its disconnected architectures and twins, HAT as one for each device."""
+    """All of them; NAS-Bench-201 without its disconnected architectures and twins, HAT as one for each device.
+
+    `nb201_zero_cost` has the accuracy from what the cells' paths hold and 13 zero-cost proxies (Abdelfattah et al.,
+    ICLR 2021), which cost a forward and a backward pass of one batch.
+    """
     nb201 = pq.read_table(folder / "nb201.parquet", filters=[("reachable_unique", "=", True)])
     accuracy = {"accuracy": nb201["c10_val_acc_ep200"].to_numpy() / 100}
     rows = nb201.select(["e01", "e02", "e12", "e03", "e13", "e23"]).to_pylist()
     yield MeasuredTable("nb201", rows, latencies(nb201) | accuracy)
+    proxies = pq.read_table(folder / "nb201_zero_cost.parquet").to_pylist()
+    by_number = dict(zip(nb201["arch_idx"].to_pylist(), zip(rows, accuracy["accuracy"], strict=True), strict=True))
+    known = [(by_number[row.pop("arch_idx")], row) for row in proxies if row["arch_idx"] in by_number]
+    described = [cell_row(cell) | proxy for (cell, _), proxy in known]
+    yield MeasuredTable("nb201_zero_cost", described, {"accuracy": np.array([value for (_, value), _ in known])})
     fbnet = pq.read_table(folder / "fbnet.parquet")
     codes = fbnet.select([f"op{i:02}" for i in range(22)]).to_pylist()
     yield MeasuredTable("fbnet", [fbnet_row(list(row.values())) for row in codes], latencies(fbnet))
@@ -53,6 +75,21 @@ def read_tables(folder: Path) -> Iterator[MeasuredTable]:
 
 def latencies(table: Any) -> dict[str, Floats]:
     return {name: table[name].to_numpy() for name in table.column_names if name.endswith("_ms")}
+
+
+def cell_row(cell: dict[str, Any]) -> dict[str, Any]:
+    """What the paths hold on which something flows: how many there are, their longest, and for each operator how often
+    it stands on them, with the most, the fewest and the mean on one path; the same of both convolutions.
+    """
+    flowing = [[cell[edge] for edge in path] for path in PATHS if all(cell[edge] != "none" for edge in path)]
+    edges = {edge for path in PATHS if all(cell[edge] != "none" for edge in path) for edge in path}
+    row: dict[str, Any] = {"paths": len(flowing), "longest": max(map(len, flowing), default=0)}
+    row["residual"] = any(set(path) == {"skip_connect"} for path in flowing) + 0
+    for name, operators in KINDS_OF_OPERATORS.items():
+        counts = [sum(operator in operators for operator in path) for path in flowing] or [0]
+        row |= {f"{name}_most": max(counts), f"{name}_fewest": min(counts), f"{name}_mean": float(np.mean(counts))}
+        row[f"{name}_edges"] = sum(cell[edge] in operators for edge in edges)
+    return row
 
 
 def fbnet_row(codes: list[int]) -> dict[str, Any]:

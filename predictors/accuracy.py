@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from predictors.links import Link, NormalScores
 from predictors.predictor import Predictor
 
@@ -12,6 +14,8 @@ class AccuracyPredictor(Predictor):
     The learners predict normal scores (`NormalScores`), so adding a constant to all accuracies adds it to all
     predictions. `kind` is `ridge`, `boosting`, or `auto`, their best blend on held-out rows; `seed` draws the folds.
     """
+
+    ranks_measurements: ClassVar[bool] = True
 
     def __init__(self, kind: str = "auto", seed: int = 0) -> None:
         self.kind = kind

@@ -12,6 +12,7 @@ from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from predictors.links import NormalScores
 from predictors.positions import Factor, Term, contains
 from predictors.rows import Array, Row, as_rows
 from search_space import UserError
@@ -28,11 +29,17 @@ class Group(IntEnum):
     """Predictions of the same rows on other devices or tasks; appended by a predictor, never by the encoder."""
 
 
+MANY = 12
+"""Values of a number; hardly any choice has so many."""
+
+
 class ChoiceEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Rows of choices as a matrix (rows, columns), in four groups of columns.
 
     * choices: a numeric choice is one column, the training mean where it was not made, with a second column saying
       whether it was made if some training row lacks it; a named choice is one column of 0 and 1 per category.
+      With `ranked`, numbers of more than MANY values are measurements, which have outliers, and not choices: they
+      enter by the normal scores of their ranks among the training rows.
     * products of two choices at one position, or at a position and one containing it (a block's kernel size and its
       stage's width), when one of them is a number.
     * totals of the choices over all positions of one pattern: `stages.*.blocks.*.mixer=depthwise` counts the depthwise
@@ -48,6 +55,9 @@ class ChoiceEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     a column has a natural unit (0 and 1, and `unseen`).
     """
 
+    def __init__(self, ranked: bool = False) -> None:
+        self.ranked = ranked
+
     def fit(self, rows: Any, y: Any = None) -> Self:
         table = as_rows(rows)
         factors = {_factor(name, value) for row in table for name, value in row.items()}
@@ -56,7 +66,11 @@ class ChoiceEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.index_ = {factor: i for i, factor in enumerate(self.factors_)}
         self.always_ = frozenset.intersection(*(frozenset(row) for row in table))
         self.terms_: list[Term] = [(factor,) for factor in self.factors_]
+        self.scores_: dict[int, NormalScores] = {}
         values = self._values(table)
+        if self.ranked:
+            self.scores_ = _measurements(values)
+            values = self._values(table)
         self.means_ = np.nanmean(values, axis=0)
         self.optional_ = np.flatnonzero(np.isnan(values).any(axis=0))
         pairs = np.array(self._meetings(), dtype=np.intp).reshape(-1, 2)
@@ -103,6 +117,9 @@ class ChoiceEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                 j = self.index_.get(_factor(name, value))
                 if j is not None:
                     values[i, j] = value if numeric[j] else 1.0
+        for j, scores in self.scores_.items():
+            known = ~np.isnan(values[:, j])
+            values[known, j] = scores.forward(values[known, j])
         return values
 
     def _meetings(self) -> list[tuple[int, int]]:
@@ -151,6 +168,12 @@ class ChoiceEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def _unseen(self, row: Row) -> int:
         unknown = sum(_factor(name, value) not in self.index_ for name, value in row.items())
         return unknown + len(self.always_ - row.keys())
+
+
+def _measurements(values: Array) -> dict[int, NormalScores]:
+    """The scale of each column (rows, columns) of more than MANY values; NaN is none."""
+    columns = {j: values[~np.isnan(values[:, j]), j] for j in range(values.shape[1])}
+    return {j: NormalScores().fit(column) for j, column in columns.items() if len(np.unique(column)) > MANY}
 
 
 def _factor(name: str, value: str | float) -> Factor:

@@ -39,6 +39,8 @@ class Predictor(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]
     kind: str
     seed: int
     larger_is_better: ClassVar[bool] = True
+    ranks_measurements: ClassVar[bool] = False
+    """Whether numbers that are measurements enter by their ranks (`ChoiceEncoder`)."""
 
     @abstractmethod
     def _link(self) -> Link:
@@ -64,7 +66,7 @@ class Predictor(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]
         if keys[0] == keys[-1]:
             raise UserError(f"all {len(table)} rows make the same choices; give at least two that differ")
         with few_threads(len(table)):
-            self.encoder_ = ChoiceEncoder().fit(table)
+            self.encoder_ = ChoiceEncoder(ranked=self.ranks_measurements).fit(table)
             self.sources_ = [self._learn_source(*each) for each in sorted(sources or (), key=lambda each: each[0])]
             self.link_ = self._link().fit(targets)
             scores = self.link_.forward(targets)
