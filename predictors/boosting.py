@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -31,8 +31,27 @@ class BoostedTrees:
 
     def predict(self, columns: Array) -> tuple[Array, Array]:
         """Mean (rows,), and a spread of one everywhere: trees say nothing on where they are unsure."""
-        return self.trees_.predict(columns[:, self.columns]), np.ones(len(columns))
+        return self.mean(columns), np.ones(len(columns))
+
+    def mean(self, columns: Array) -> Array:
+        """The mean (rows,) alone: what the trees' own `predict` gives, which takes several times as long for trees as
+        small as these.
+        """
+        by_column = np.ascontiguousarray(columns[:, self.columns].T)
+        total = np.full(len(columns), self.trees_._baseline_prediction.item())
+        for (tree,) in self.trees_._predictors:
+            total += _answer(tree.nodes, 0, by_column)
+        return total
 
     def doubt(self, columns: Array) -> Array:
         """None (rows,), for the same reason."""
         return np.zeros(len(columns))
+
+
+def _answer(nodes: npt.NDArray[Any], i: int, by_column: Array) -> Array | float:
+    """What the branch of a tree at node i says of each row of a matrix (columns, rows)."""
+    node = nodes[i]
+    if node["is_leaf"]:
+        return float(node["value"])
+    left = by_column[node["feature_idx"]] <= node["num_threshold"]
+    return np.where(left, _answer(nodes, node["left"], by_column), _answer(nodes, node["right"], by_column))

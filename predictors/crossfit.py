@@ -50,6 +50,11 @@ class CrossFit:
         self.most_doubt = doubts.max()
         self.calibration = np.sqrt(np.mean((scores - mean) ** 2) / np.mean(spread**2))
 
+    def mean(self, columns: Array) -> Array:
+        """The mean (rows,) alone."""
+        mean = self.learners[0].mean(columns)
+        return mean if self.share == 1 else self.share * mean + (1 - self.share) * self.learners[-1].mean(columns)
+
     def predict(self, columns: Array) -> tuple[Array, Array]:
         """Mean and standard deviation (rows,) of a new measurement."""
         mean, spread = self._blend(self.learners, columns)

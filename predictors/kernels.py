@@ -61,23 +61,26 @@ class Kernels:
         linear = [z[:, part] @ z[:, part].T for part in self.parts]
         return np.stack([*linear, self._interactions(z, z)])
 
-    def weighted(self, weights: Array, a: Array, b: Array) -> Array:
-        """(rows of a, rows of b): the sum of the kernels, each times its weight."""
-        za, zb = self._scaled(a), self._scaled(b)
-        linear = (za[:, self.linear] * self._by_column(weights)) @ zb[:, self.linear].T
-        return linear + weights[-1] * self._interactions(za, zb)
-
-    def diagonal(self, weights: Array, a: Array) -> Array:
-        """(rows,): the weighted similarity of each row with itself."""
-        return self._scaled(a)[:, self.linear] ** 2 @ self._by_column(weights) + weights[-1]
-
-    def _by_column(self, weights: Array) -> Array:
+    def by_column(self, weights: Array) -> Array:
+        """The weight of the linear kernel that each column of `terms` belongs to."""
         return np.repeat(weights[:-1], [len(part) for part in self.parts])
+
+    def terms(self, a: Array) -> Array:
+        """The columns of the linear kernels (rows, columns): a weighted sum of those kernels is a product of these."""
+        return self._scaled(a)[:, self.linear]
+
+    def interactions(self, a: Array, b: Array) -> Array:
+        """The last kernel alone: (rows of a, rows of b)."""
+        return self._interactions(self._scaled(a), self._scaled(b))
 
     def _scaled(self, columns: Array) -> Array:
         return (columns - self.centre) * self.scale
 
     def _interactions(self, za: Array, zb: Array) -> Array:
-        a, b = za[:, self.interacting], zb[:, self.interacting]
-        distance = np.sum(a**2, axis=1)[:, None] + np.sum(b**2, axis=1) - 2.0 * a @ b.T
-        return np.exp(-0.5 * np.maximum(distance, 0.0) / self.num_interacting)
+        unit = self.num_interacting**-0.5
+        a, b = za[:, self.interacting] * unit, zb[:, self.interacting] * unit
+        negative = a @ b.T
+        negative -= 0.5 * np.sum(a**2, axis=1)[:, None]
+        negative -= 0.5 * np.sum(b**2, axis=1)
+        np.minimum(negative, 0.0, out=negative)
+        return np.exp(negative, out=negative)

@@ -27,9 +27,17 @@ class AdditiveLatency(GroupedRidge):
         It is positive, and smooth where they meet. The spread is the way from the mean to one standard deviation above.
         """
         mean, std = super().predict(columns)
-        above = np.maximum(mean, 2 * self.floor_ - mean)
-        log = np.where(mean > self.floor_, np.log(above), 2 * np.log(self.floor_) - np.log(above))
-        return log, np.log1p(std / above)
+        return self._log(mean), np.log1p(std / self._above(mean))
+
+    def mean(self, columns: Array) -> Array:
+        return self._log(self.expected(columns))
+
+    def _above(self, mean: Array) -> Array:
+        return np.maximum(mean, 2 * self.floor_ - mean)
+
+    def _log(self, mean: Array) -> Array:
+        log = np.log(self._above(mean))
+        return np.where(mean > self.floor_, log, 2 * np.log(self.floor_) - log)
 
 
 class LatencyPredictor(Predictor):

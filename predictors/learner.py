@@ -16,6 +16,10 @@ class Learner(Protocol):
         """Mean and spread (rows,) on the same scale; the spread need only be right up to a factor."""
         ...
 
+    def mean(self, columns: Array) -> Array:
+        """The mean (rows,) alone."""
+        ...
+
     def doubt(self, columns: Array) -> Array:
         """How far each row (rows,) is from what was learned, in a unit of the learner's own; 0 where it cannot tell."""
         ...

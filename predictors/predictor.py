@@ -26,6 +26,9 @@ KINDS = ("auto", "ridge", "boosting")
 BLENDING_ROWS = 50
 """With fewer rows, `auto` is the ridge alone."""
 
+ROWS_AT_ONCE = 2**14
+"""Predicted together: bounds the memory of what is between."""
+
 Sources = Sequence[tuple[str, Any, Any]]
 """Other devices or tasks: name, rows and targets of each."""
 
@@ -82,10 +85,22 @@ class Predictor(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]
     def predict(self, rows: Any, return_std: bool = False) -> Array | tuple[Array, Array]:
         """Predictions (rows,) in the unit of the targets, and on demand the standard deviation of a new measurement."""
         check_is_fitted(self)
-        mean, std = self.crossfit_.predict(self._columns(as_rows(rows)))
+        columns = self.encode(rows)
         if not return_std:
-            return self.link_.inverse(mean)
+            return self.predict_encoded(columns)
+        mean, std = self.crossfit_.predict(columns)
         return self.link_.inverse(mean), (self.link_.inverse(mean + std) - self.link_.inverse(mean - std)) / 2
+
+    def encode(self, rows: Any) -> Array:
+        """Rows of choices as the columns (rows, columns) that the predictor works on."""
+        check_is_fitted(self)
+        return self._columns(as_rows(rows))
+
+    def predict_encoded(self, columns: Array) -> Array:
+        """Predictions (rows,) for what `encode` gave, many at once: encoding takes most of the time of `predict`."""
+        check_is_fitted(self)
+        parts = [columns[i : i + ROWS_AT_ONCE] for i in range(0, len(columns), ROWS_AT_ONCE)]
+        return self.link_.inverse(np.concatenate([self.crossfit_.mean(part) for part in parts]))
 
     def predict_interval(self, rows: Any, coverage: float = 0.9) -> tuple[Array, Array]:
         """Ends (rows,) of intervals that hold a new measurement with probability `coverage` (see `cv_plus`).
@@ -95,7 +110,7 @@ class Predictor(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]
         check_is_fitted(self)
         if not 0 < coverage < 1:
             raise UserError(f"coverage={coverage} must lie between 0 and 1, such as 0.9")
-        low, high = self.crossfit_.interval(self._columns(as_rows(rows)), coverage)
+        low, high = self.crossfit_.interval(self.encode(rows), coverage)
         return self.link_.inverse(low), self.link_.inverse(high)
 
     def far_from_data(self, rows: Any) -> npt.NDArray[np.bool_]:
@@ -103,7 +118,7 @@ class Predictor(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]
         `FAR` times less sure of it than of any training row while that was held out. Trees alone cannot tell.
         """
         check_is_fitted(self)
-        return self.crossfit_.far(self._columns(as_rows(rows)))
+        return self.crossfit_.far(self.encode(rows))
 
     def _columns(self, table: list[Row]) -> Array:
         return np.column_stack([self.encoder_.transform(table), *(source.predict(table) for source in self.sources_)])

@@ -40,4 +40,4 @@ class Source:
 
     def predict(self, table: list[Row]) -> Array:
         """What this device or task would give for the rows (rows,), on the scale where its parts add up."""
-        return self.ridge.mean(self.encoder.transform(table))
+        return self.ridge.expected(self.encoder.transform(table))

@@ -123,3 +123,19 @@ def test_rows_that_cannot_be_meant(rows: Any, says: str) -> None:
 def test_rows_of_another_table_are_refused() -> None:
     with pytest.raises(UserError, match="no name in common"):
         ChoiceEncoder().fit([{"width": 8}]).transform([{"wdith": 8}])
+
+
+def test_measurements_enter_by_their_ranks_where_asked_and_choices_do_not() -> None:
+    generator = np.random.default_rng(0)
+    rows = [
+        {"width": int(w), "jacov": float(10**j)} for w, j in zip(generator.choice([8, 16], 40), range(40), strict=True)
+    ]
+    plain, ranked = ChoiceEncoder().fit(rows), ChoiceEncoder(ranked=True).fit(rows)
+    at = [*plain.get_feature_names_out()].index("jacov")
+    np.testing.assert_array_equal(plain.transform(rows)[:, at], [row["jacov"] for row in rows])
+    scores = ranked.transform([*rows, {"width": 8, "jacov": 1e99}, {"width": 8, "jacov": -5.0}])[:, at]
+    assert np.all(np.diff(scores[:40]) > 0)
+    assert scores[:40] == pytest.approx(-scores[39::-1])
+    assert (scores[40], scores[41]) == (scores[39], scores[0])
+    width = [*ranked.get_feature_names_out()].index("width")
+    np.testing.assert_array_equal(ranked.transform(rows)[:, width], [row["width"] for row in rows])

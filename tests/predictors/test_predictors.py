@@ -10,7 +10,9 @@ import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from predictors import AccuracyPredictor, BoostingPredictor, LatencyPredictor, RidgePredictor
+from predictors import AccuracyPredictor, BoostingPredictor, ChoiceEncoder, LatencyPredictor, RidgePredictor
+from predictors.boosting import BoostedTrees
+from predictors.predictor import ROWS_AT_ONCE
 from search_space import UserError
 
 every = pytest.mark.parametrize(
@@ -67,6 +69,24 @@ def test_scikit_learn_conventions(predictor: Any, table: tuple[Any, Floats]) -> 
     assert fitted.get_params() == parameters | {"seed": 3}
     with pytest.raises(NotFittedError):
         clone(predictor).predict(rows)
+
+
+@every
+def test_rows_that_are_encoded_before_get_the_same_predictions(predictor: Any, table: tuple[Any, Floats]) -> None:
+    rows, measured = table
+    fitted = clone(predictor).fit(rows[:60], measured[:60])
+    many = np.tile(fitted.encode(rows), (ROWS_AT_ONCE // 80 + 2, 1))
+    expected, _ = fitted.predict(rows, return_std=True)
+    for some in fitted.predict_encoded(many).reshape(-1, 80)[[0, -1]]:
+        np.testing.assert_allclose(some, expected, rtol=1e-12)
+
+
+def test_trees_are_read_as_they_read_themselves(table: tuple[Any, Floats]) -> None:
+    rows, measured = table
+    encoder = ChoiceEncoder().fit(rows)
+    columns = encoder.transform(rows)
+    trees = BoostedTrees(encoder.groups_, 0).fit(columns, measured)
+    np.testing.assert_allclose(trees.mean(columns), trees.trees_.predict(columns[:, trees.columns]), rtol=1e-12)
 
 
 @every

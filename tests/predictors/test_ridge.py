@@ -14,7 +14,8 @@ from predictors import ChoiceEncoder, RidgePredictor
 from predictors.encoding import Group
 from predictors.evidence import NOISE_MEDIAN, PRIOR_VARIANCE, maximise_evidence
 from predictors.kernels import CORRECTION, MEDIAN, Kernels
-from predictors.ridge import GroupedRidge
+from predictors.posterior import Posterior
+from predictors.ridge import INDUCING_ROWS, GroupedRidge
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -50,8 +51,8 @@ def test_weights_are_those_of_greatest_evidence() -> None:
 
 def test_prediction_is_gaussian_conditioning(fitted: tuple[GroupedRidge, Floats, Floats]) -> None:
     ridge, targets, new = fitted
-    both = np.vstack([ridge.columns_, new])
-    joint = 1 + ridge.kernels_.weighted(ridge.weights_, both, both) + ridge.noise_ * np.eye(len(both))
+    both = np.vstack([ridge.inducing_, new])
+    joint = 1 + np.tensordot(ridge.weights_, ridge.kernels_.each(both), 1) + ridge.noise_ * np.eye(len(both))
     gain = np.linalg.solve(joint[:40, :40], joint[:40, 40:]).T
     mean, std = ridge.predict(new)
     offset, unit = targets.mean(), targets.std()
@@ -60,24 +61,32 @@ def test_prediction_is_gaussian_conditioning(fitted: tuple[GroupedRidge, Floats,
     np.testing.assert_allclose(std, unit * np.sqrt(variance), rtol=1e-5)
 
 
-def test_without_interactions_it_is_ridge_regression_on_scaled_columns(
-    fitted: tuple[GroupedRidge, Floats, Floats],
+def test_with_more_rows_than_are_inducing_it_is_near_to_conditioning_on_all(
+    draw_rows: Callable[..., Any], cost_of: Callable[..., Any]
 ) -> None:
-    ridge, targets, new = fitted
-    kernels, weights = ridge.kernels_, np.append(ridge.weights_[:-1], 0.0)
-    parts = [len(part) for part in kernels.parts]
+    rows = draw_rows(INDUCING_ROWS + 200, 0)
+    encoder = ChoiceEncoder().fit(rows)
+    columns, truth = encoder.transform(rows), cost_of(rows)
+    ridge = GroupedRidge(encoder.groups_, encoder.indicator_).fit(columns[:-50], truth[:-50])
+    assert len(ridge.inducing_) == INDUCING_ROWS < len(columns) - 50
+    joint = 1 + np.tensordot(ridge.weights_, ridge.kernels_.each(columns), 1) + ridge.noise_ * np.eye(len(columns))
+    gain = np.linalg.solve(joint[:-50, :-50], joint[:-50, -50:]).T
+    exact = ridge.offset_ + gain @ (truth[:-50] - ridge.offset_)
+    mean, std = ridge.predict(columns[-50:])
+    np.testing.assert_allclose(mean, exact, atol=0.05 * truth.std())
+    assert np.all(std >= 0.99 * ridge.unit_ * np.sqrt(np.diag(joint[-50:, -50:] - gain @ joint[:-50, -50:])))
 
-    def scaled(columns: Floats) -> Floats:
-        z = ((columns - kernels.centre) * kernels.scale)[:, kernels.linear]
-        return z * np.sqrt(np.repeat(weights[:-1], parts))
 
-    np.testing.assert_allclose(kernels.weighted(weights, new, new), scaled(new) @ scaled(new).T, atol=1e-12)
-    np.testing.assert_allclose(kernels.diagonal(weights, new), np.sum(scaled(new) ** 2, axis=1), atol=1e-12)
-    primal = Ridge(alpha=ridge.noise_).fit(scaled(ridge.columns_), targets)
-    dual = scaled(ridge.columns_) @ scaled(ridge.columns_).T + ridge.noise_ * np.eye(40)
-    coefficients = np.linalg.solve(dual, targets - targets.mean())
-    expected = targets.mean() + scaled(new) @ scaled(ridge.columns_).T @ coefficients
-    np.testing.assert_allclose(primal.predict(scaled(new)), expected, rtol=1e-6)
+@pytest.mark.parametrize("num_rows", [8, 30])
+def test_both_ways_to_the_posterior_are_ridge_regression(num_rows: int) -> None:
+    generator = np.random.default_rng(0)
+    features, new = generator.normal(size=(num_rows, 15)), generator.normal(size=(5, 15))
+    targets, variances = generator.normal(size=num_rows), generator.uniform(0.1, 2, num_rows)
+    found = Posterior(features, targets, variances)
+    plain = Ridge(alpha=1.0, fit_intercept=False).fit(features, targets, sample_weight=1 / variances)
+    np.testing.assert_allclose(found.mean, plain.coef_, rtol=1e-8)
+    covariance = np.linalg.inv(np.eye(15) + features.T @ (features / variances[:, None]))
+    np.testing.assert_allclose(found.variance(new), np.diag(new @ covariance @ new.T), rtol=1e-8)
 
 
 def test_kernels_have_a_mean_of_one_and_agree_with_each_other(draw_rows: Callable[..., Any]) -> None:
@@ -89,8 +98,10 @@ def test_kernels_have_a_mean_of_one_and_agree_with_each_other(draw_rows: Callabl
     assert len(each) == 5
     np.testing.assert_allclose(np.trace(each, axis1=1, axis2=2), 30)
     weights = np.arange(1.0, 6.0)
-    np.testing.assert_allclose(kernels.weighted(weights, columns, columns), np.tensordot(weights, each, 1))
-    np.testing.assert_allclose(kernels.diagonal(weights, columns), np.diag(np.tensordot(weights, each, 1)))
+    terms = kernels.terms(columns)
+    linear = (terms * kernels.by_column(weights)) @ terms.T
+    np.testing.assert_allclose(linear, np.tensordot(weights[:-1], each[:-1], 1), atol=1e-12)
+    np.testing.assert_allclose(kernels.interactions(columns, columns), each[-1])
 
 
 def test_an_indicator_keeps_its_unit_and_a_number_does_not() -> None:
