@@ -13,8 +13,9 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from predictors.links import NormalScores
+from predictors.made import Made
 from predictors.positions import Factor, Term, contains
-from predictors.rows import Array, Row, as_rows
+from predictors.rows import Array, as_rows
 from search_space import UserError
 
 
@@ -67,10 +68,11 @@ class ChoiceEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.always_ = frozenset.intersection(*(frozenset(row) for row in table))
         self.terms_: list[Term] = [(factor,) for factor in self.factors_]
         self.scores_: dict[int, NormalScores] = {}
-        values = self._values(table)
+        made = Made.of(table)
+        values = self._values(made)
         if self.ranked:
             self.scores_ = _measurements(values)
-            values = self._values(table)
+            values = self._values(made)
         self.means_ = np.nanmean(values, axis=0)
         self.optional_ = np.flatnonzero(np.isnan(values).any(axis=0))
         pairs = np.array(self._meetings(), dtype=np.intp).reshape(-1, 2)
@@ -87,16 +89,17 @@ class ChoiceEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def transform(self, rows: Any) -> Array:
         """(rows, columns). Raises UserError when no name is known from the fit."""
         check_is_fitted(self)
-        table = as_rows(rows)
-        values = self._values(table)
+        made = Made.of(as_rows(rows))
+        known = {factor.name for factor in self.factors_}
+        if not any(name in known for name, _ in made.choices):
+            raise UserError(f"the rows have no name in common with those of the fit, such as {self.factors_[0].name}")
+        values = self._values(made)
         absent = np.isnan(values)
         raw = np.nan_to_num(values)
-        unseen = np.array([self._unseen(row) for row in table], dtype=np.float64)
-        known = {factor.name for factor in self.factors_}
-        if not any(name in known for row in table for name in row):
-            raise UserError(f"the rows have no name in common with those of the fit, such as {self.factors_[0].name}")
+        unknown = made.tally(lambda name, value: _factor(name, value) not in self.index_)
+        unseen = unknown + len(self.always_) - made.tally(lambda name, _: name in self.always_)
         products = _products(raw, self.pairs_)
-        totals = np.hstack([raw, products]) @ self.membership_ + self._new_positions(table)
+        totals = np.hstack([raw, products]) @ self.membership_ + self._new_positions(made)
         own = np.where(absent, self.means_, values)
         return np.hstack([own, ~absent[:, self.optional_], np.sqrt(unseen)[:, None], products, totals])
 
@@ -108,18 +111,17 @@ class ChoiceEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         named = [" x ".join(factor.label for factor in term) for term in self.terms_ + self.totals_]
         return np.array([*own, *made, "unseen", *named[len(own) :]], dtype=object)
 
-    def _values(self, table: list[Row]) -> Array:
+    def _values(self, made: Made) -> Array:
         """(rows, factors): 0 or 1 for a category, NaN for a number that was not chosen."""
-        numeric = np.array([factor.category is None for factor in self.factors_], dtype=bool)
-        values = np.where(numeric, np.nan, np.zeros((len(table), 1)))
-        for i, row in enumerate(table):
-            for name, value in row.items():
-                j = self.index_.get(_factor(name, value))
-                if j is not None:
-                    values[i, j] = value if numeric[j] else 1.0
+        at = [self.index_.get(_factor(*choice), -1) for choice in made.choices]
+        known = [(i, j, value) for i, (j, (_, value)) in enumerate(zip(at, made.choices, strict=True)) if j >= 0]
+        amounts = [(i, j, 1.0 if isinstance(value, str) else value) for i, j, value in known]
+        values = made.add_up(amounts, len(self.factors_))
+        absent = made.add_up([(i, j, 1.0) for i, j, _ in known], len(self.factors_)) == 0
+        values[absent & np.array([factor.category is None for factor in self.factors_], dtype=bool)] = np.nan
         for j, scores in self.scores_.items():
-            known = ~np.isnan(values[:, j])
-            values[known, j] = scores.forward(values[known, j])
+            chosen = ~np.isnan(values[:, j])
+            values[chosen, j] = scores.forward(values[chosen, j])
         return values
 
     def _meetings(self) -> list[tuple[int, int]]:
@@ -151,23 +153,16 @@ class ChoiceEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         shape = (len(self.terms_), len(ordered))
         self.membership_ = sparse.csr_array((np.ones(len(entries)), (at[0], at[1])), shape=shape)
 
-    def _new_positions(self, table: list[Row]) -> Array:
+    def _new_positions(self, made: Made) -> Array:
         """What choices at positions unknown from training add to the totals of their patterns."""
-        added = np.zeros((len(table), len(self.totals_)))
-        for i, row in enumerate(table):
-            for name, value in row.items():
-                factor = _factor(name, value)
-                if factor in self.index_:
-                    continue
-                for level in range(factor.depth):
-                    total = self.total_index_.get((factor.starred(level),))
-                    if total is not None:
-                        added[i, total] += value if factor.category is None else 1.0
-        return added
-
-    def _unseen(self, row: Row) -> int:
-        unknown = sum(_factor(name, value) not in self.index_ for name, value in row.items())
-        return unknown + len(self.always_ - row.keys())
+        added = []
+        for i, (name, value) in enumerate(made.choices):
+            factor = _factor(name, value)
+            if factor not in self.index_:
+                totals = (self.total_index_.get((factor.starred(level),)) for level in range(factor.depth))
+                amount = 1.0 if isinstance(value, str) else value
+                added += [(i, total, amount) for total in totals if total is not None]
+        return made.add_up(added, len(self.totals_))
 
 
 def _measurements(values: Array) -> dict[int, NormalScores]:
