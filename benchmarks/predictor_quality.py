@@ -10,7 +10,8 @@ the seeds.
     python -m benchmarks.predictor_quality --out predictor_quality --data $SNUGNET_DATA/predictors
     python -m benchmarks.predictor_quality --out predictor_quality --only nb201/2080ti_256_ms hat --rows 50 200
 
-An interrupted benchmark continues where it stopped. All cells take about an hour on one core.
+An interrupted benchmark continues where it stopped. All cells take about an hour on one core. The picture shows the
+means over the columns of each table.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import numpy as np
 from scipy.stats import kendalltau, spearmanr
 
@@ -31,6 +33,9 @@ from predictors import AccuracyPredictor, LatencyPredictor
 from snugnet.progress import Progress
 from studies.schema import Column, Schema
 from studies.table import Table
+
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt
 
 FIGURES = (
     Column("kendall", "float", "rank correlation with the measured column", unit="correlation"),
@@ -54,6 +59,7 @@ SCHEMA = Schema(
 )
 TRAINING_ROWS = (20, 50, 100, 200)
 METHODS = ("auto", *REFERENCES)
+SHOWN = {"kendall": "Kendall's tau", "within_10_percent": "share within 10%"}
 LOWER_IS_BETTER = ("mape", "width")
 ENOUGH_COVERAGE = 0.87
 """Of a reference whose width counts."""
@@ -110,9 +116,14 @@ def best_reference(rows: list[Row], name: str) -> str | None:
     return min(means, key=lambda method: means[method] if name in LOWER_IS_BETTER else -means[method])
 
 
-def held(rows: list[Row], name: str) -> bool:
-    values, best = by_method(rows, name), best_reference(rows, name)
+def best_of(rows: list[Row], name: str) -> str:
+    best = best_reference(rows, name)
     assert best is not None
+    return best
+
+
+def held(rows: list[Row], name: str) -> bool:
+    values, best = by_method(rows, name), best_of(rows, name)
     behind = values[best] - values["auto"]
     return bool(behind.mean() <= behind.std(ddof=1) / len(behind) ** 0.5)
 
@@ -120,15 +131,45 @@ def held(rows: list[Row], name: str) -> bool:
 def line(rows: list[Row]) -> str:
     first, cells = rows[0], ""
     for name in ("kendall", "within_10_percent", "mape", "spearman"):
-        best = best_reference(rows, name)
-        assert best is not None
+        best = best_of(rows, name)
         values = by_method(rows, name)
         mark = "" if name in ("mape", "spearman") else " " if held(rows, name) else "!"
         cells += f"{values['auto'].mean():>9.3f}{values[best].mean():>7.3f}{mark}"
     own, narrowest = by_method(rows, "width")["auto"].mean(), best_reference(rows, "width")
     width = f"{own / by_method(rows, 'width')[narrowest].mean():>7.2f}" if narrowest else f"{'-':>7}"
     covered, seconds = by_method(rows, "coverage")["auto"].mean(), by_method(rows, "fit_seconds")["auto"].mean()
-    return f"{first['table']:<6}{first['column']:<19}{first['num_rows']:>4}{cells}{covered:>9.3f}{width}{seconds:>7.2f}"
+    return (
+        f"{first['table']:<16}{first['column']:<19}{first['num_rows']:>4}{cells}{covered:>9.3f}{width}{seconds:>7.2f}"
+    )
+
+
+def draw(cells: list[list[Row]], path: Path) -> None:
+    """Kendall's tau and the share within 10% over training rows: a column of panels for each table and kind."""
+    panels: dict[str, dict[int, list[list[Row]]]] = {}
+    for cell in cells:
+        name = cell[0]["table"] if cell[0]["column"].endswith("_ms") else f"{cell[0]['table']}, accuracy"
+        panels.setdefault(name, {}).setdefault(cell[0]["num_rows"], []).append(cell)
+    figure, axes = plt.subplots(2, len(panels), figsize=(2.4 * len(panels), 4.8), sharey="row", squeeze=False)
+    for (name, by_rows), column in zip(panels.items(), axes.T, strict=True):
+        for (figure_of, label), panel in zip(SHOWN.items(), column, strict=True):
+            for kind in ("auto", "best"):
+                means = [
+                    np.mean(
+                        [by_method(c, figure_of)["auto" if kind == "auto" else best_of(c, figure_of)] for c in found]
+                    )
+                    for found in by_rows.values()
+                ]
+                panel.plot([*by_rows], means, "o-" if kind == "auto" else "s--", markersize=4, label=kind)
+            panel.set(xscale="log", xticks=[*by_rows], xlabel="training rows")
+            panel.set_xticks([*by_rows], map(str, by_rows))
+            panel.minorticks_off()
+            panel.grid(alpha=0.3)
+            column[0].set_title(name, fontsize=10)
+            axes[[*SHOWN].index(figure_of), 0].set_ylabel(label)
+    axes[0, 0].legend(["snugnet", "best reference"], fontsize=8)
+    figure.tight_layout()
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
 
 
 def main() -> None:
@@ -153,9 +194,9 @@ def main() -> None:
         for num_rows in options.rows
         if f"{table.name}/{column}".startswith(tuple(options.only))
     ]
-    print(f"{'':<29}" + "".join(f"{name:>17}" for name in ("kendall", "within 10%")), end="")
+    print(f"{'':<39}" + "".join(f"{name:>17}" for name in ("kendall", "within 10%")), end="")
     print(f"{'mape':>16}{'spearman':>16}{'auto covers,':>14} width, s")
-    print(f"{'table':<6}{'column':<19}{'rows':>4}" + f"{'auto':>9}{'best':>7} " * 2 + f"{'auto':>9}{'best':>7}" * 2)
+    print(f"{'table':<16}{'column':<19}{'rows':>4}" + f"{'auto':>9}{'best':>7} " * 2 + f"{'auto':>9}{'best':>7}" * 2)
     progress, cells = Progress("cells", len(wanted)), []
     for table, column, num_rows in wanted:
         cell: list[Row] = []
@@ -172,9 +213,9 @@ def main() -> None:
         print(f"{name}: held in {sum(held(cell, name) for cell in cells)} of {len(cells)} cells")
     ratios = []
     for cell in cells:
-        values, best = by_method(cell, "mape"), best_reference(cell, "mape")
-        assert best is not None
+        values, best = by_method(cell, "mape"), best_of(cell, "mape")
         ratios.append(values["auto"].mean() / values[best].mean())
+    draw(cells, options.out / "predictor_quality.png")
     print(f"mape: mean of auto over best {np.mean(ratios):.3f}, geometric mean {np.exp(np.mean(np.log(ratios))):.3f}")
 
 
