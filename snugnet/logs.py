@@ -74,7 +74,8 @@ class Watch:
     def __call__(self, step: int, losses: Mapping[str, float], rows: Iterable[Mapping[str, float]]) -> None:
         """After a step: its losses in nats by size of the subnet, and the rows that it added to the history."""
         assert self._logs is not None, "begin comes first"
-        note = ", ".join(f"{size} {loss:.3f}" for size, loss in losses.items())
+        several = len(losses) > 1
+        note = ", ".join(f"{size} {loss:.3f}" if several else f"{loss:.3f}" for size, loss in losses.items())
         self._progress(step, f"{self._progress.pace(step):.1f} steps/s, loss {note}")
         for row in rows:
             self._logs.append(row)

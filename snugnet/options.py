@@ -11,6 +11,8 @@ from typing import Annotated, Any, Optional
 
 import typer
 
+from snugnet.progress import Interrupted
+
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output and nothing else there.")]
 RunFolder = Annotated[Path, typer.Argument(metavar="DIR", help="A run folder, made by snugnet train.")]
 ExperimentFile = Annotated[Path, typer.Argument(metavar="EXPERIMENT.toml", help="The experiment file.")]
@@ -66,7 +68,10 @@ def answer(command: Callable[[], Any], as_json: bool, *, markdown: bool = False)
     Standard output carries nothing else: what components from outside print meanwhile goes to standard error.
     """
     with contextlib.redirect_stdout(sys.stderr):
-        result = command()
+        try:
+            result = command()
+        except KeyboardInterrupt:
+            raise Interrupted("interrupted; what was complete is kept, and the same command continues") from None
     if as_json:
         import json
 

@@ -83,7 +83,8 @@ class Run:
         folder holds another experiment, or anything that is not a run.
         """
         if (folder / EXPERIMENT).exists():
-            before = cls._stored(folder, experiment.base)
+            kept = any((folder / name).exists() for name in KEPT)
+            before = cls._stored(folder, experiment.base) if kept else experiment
             for part in ("seed", "data", "space_table", "supernet"):
                 if _of_weights(before, part) != _of_weights(experiment, part):
                     section = {"space_table": "[search_space]", "seed": "seed"}.get(part, f"[{part}]")
@@ -108,6 +109,8 @@ class Run:
         """Raises UserError where the folder is no run."""
         if not (folder / EXPERIMENT).is_file():
             raise UserError(f"{folder} is not a run; make one with: snugnet train EXPERIMENT.toml --run {folder}")
+        if (folder / "sizes").is_dir():
+            raise UserError(f"{folder} holds a network that grew; each of its sizes is a run: {folder}/sizes/ID")
         try:
             base = Path(json.loads((folder / "origin.json").read_text(encoding="utf-8"))["base"])
         except (OSError, ValueError, KeyError, TypeError):
@@ -196,8 +199,8 @@ class Run:
             raise UserError(f"{self.folder} is trained to step {done}; run snugnet train with --resume first")
         if not self._trained(metadata.get("identity") or {}):
             raise UserError(
-                f"{self.supernet_path} was trained by another experiment than that of {self.folder}; restore it, or "
-                f"train anew in another folder with: snugnet train EXPERIMENT.toml --run FOLDER"
+                f"{self.supernet_path} was trained by another experiment than {EXPERIMENT} beside it; restore "
+                f"either, or train anew in another folder with: snugnet train EXPERIMENT.toml --run FOLDER"
             )
         return tensors, metadata
 
@@ -256,6 +259,9 @@ class Run:
             self.experiment.components,
         )
 
+
+KEPT = ("supernet.safetensors", "growing.safetensors", "trials", "study", "latencies")
+"""What another experiment in a run's folder would belie; a training that diverged at once leaves none of it."""
 
 NOT_OF_WEIGHTS = ("threads", "checkpoint_steps")
 """Settings of training that may change between a stop and what continues it."""

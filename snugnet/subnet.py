@@ -27,7 +27,7 @@ def read_card(folder: Path) -> dict[str, Any]:
         raise UserError(f"{folder} is not a subnet: it has no {CARD}; make one with snugnet extract") from None
     except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read as JSON ({error}); extract the subnet again") from None
-    if not isinstance(card, dict) or not {"architecture", "task"} <= card.keys():
+    if not isinstance(card, dict) or not {"id", "architecture", "task"} <= card.keys():
         raise UserError(f"{path} is not the card of a subnet; extract the subnet again")
     for key, kind in (("architecture", dict), ("files", dict), ("folded", list), ("components", list)):
         if not isinstance(card.get(key, kind()), kind):

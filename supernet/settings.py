@@ -13,10 +13,18 @@ from supernet.policies import policy
 HIGHEST_RATE = 100.0
 """A learning rate above this is a slip of the pen."""
 
+HINTS = ("feature_distillation", "attention_distillation", "recalibration_distillation")
+"""The settings that weigh what a teacher's stages teach (supernet/hints)."""
+
 HIGHEST = {
     "epochs": 1e6,
     "subnets_per_step": 256,
     "learning_rate": HIGHEST_RATE,
+    "weight_decay": 100,
+    "orthogonality": 1e6,
+    "mixup": 1000,
+    "cutmix": 1000,
+    **dict.fromkeys(HINTS, 1e6),
     "rand_augment": 16,
     "rand_augment_magnitude": HIGHEST_MAGNITUDE,
 }
@@ -28,9 +36,6 @@ NEEDS = {
     "distillation_loss": "distillation",
 }
 """Settings that say how another one works."""
-
-HINTS = ("feature_distillation", "attention_distillation", "recalibration_distillation")
-"""The settings that weigh what a teacher's stages teach (supernet/hints)."""
 
 
 @dataclass(frozen=True)

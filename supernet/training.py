@@ -194,7 +194,8 @@ class Training:
         self.num_skipped_in_a_row += 1
         broken = not all(bool(weight.isfinite().all()) for weight in self.supernet.weights.values())
         if self.step == 0 or broken or self.num_skipped_in_a_row == PATIENCE:
-            cause = LOWER if self.step else f"the first pass of a component gave no number; or {LOWER}"
+            passed = self.step or all(map(math.isfinite, losses))
+            cause = LOWER if passed else f"the first pass of a component gave no number, or {LOWER}"
             found = f"the loss is {losses}, the norm of the gradient {norm}"
             raise UserError(f"training diverged at step {self.step}: {found}; {cause}")
 

@@ -76,7 +76,7 @@ class Audited:
         )
         lines.append(
             f"gap: mean {_shown(found.mean_gap)} points, worst {found.worst_gap:.2f}; "
-            f"{found.within_1_point:.0%} are within 1 point of training alone"
+            f"{found.within_1_point:.0%} lose at most 1 point against training alone"
         )
         lines.append(f"ranking: Kendall's tau {_shown(found.kendall)}, Spearman {_shown(found.spearman)}")
         if found.between_seeds is not None:
@@ -91,6 +91,10 @@ class Audited:
         return "\n".join([*lines, verdict(found)])
 
 
+UNDERTRAINED = -3.0
+"""Points of the mean gap below which it is training alone that falls short."""
+
+
 def verdict(found: Agreement) -> str:
     """Whether the ranking can be trusted, and by which rule."""
     rule = f"{TRUSTED_KENDALL:g} (three of four pairs in the right order)"
@@ -98,6 +102,11 @@ def verdict(found: Agreement) -> str:
         return "The ranking cannot be trusted: all accuracies are equal."
     if found.trusted:
         return f"The ranking can be trusted: the interval of Kendall's tau lies above {rule}."
+    if found.mean_gap.high < UNDERTRAINED:
+        return (
+            f"The ranking cannot be judged: inherited weights are {-found.mean_gap.value:.1f} points better, so "
+            "the networks alone are not trained to their end; give more --epochs."
+        )
     return (
         f"The ranking cannot be trusted: the interval of Kendall's tau begins at {found.kendall.low:.2f}, "
         f"below {rule}. Let the supernet find candidates, and judge them by training each alone."

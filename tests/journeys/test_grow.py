@@ -70,7 +70,7 @@ def same_growth(a: Path, b: Path) -> bool:
 
 def test_the_sizes_rise_and_each_is_a_run_that_the_other_commands_take(tmp_path: Path) -> None:
     again = call("grow", written(tmp_path), "--run", str(grown()))
-    sizes, run = again["sizes"], Run.open(grown())
+    sizes, run = again["sizes"], Run.open(Path(again["sizes"][0]["run"]))
     assert len(sizes) > 2
     assert Architecture.from_json(sizes[0]["architecture"]) == run.experiment.space.smallest()
     for row, larger in pairwise(sizes):
@@ -143,7 +143,7 @@ def test_an_interruption_says_how_to_go_on_and_changes_nothing(tmp_path: Path) -
 
 def test_it_stays_within_the_budget_and_below_the_threshold(tmp_path: Path) -> None:
     experiment = written(tmp_path)
-    run = Run.open(grown())
+    run = Run.open(next((grown() / "sizes").iterdir()))
     limit = cost(run.experiment.space.smallest(), run.task).params + 300
     within = grow(Path(experiment), tmp_path / "within", max_params=limit)
     assert len(within.sizes) > 1 and within.sizes[-1]["params"] <= limit
@@ -165,6 +165,9 @@ def test_what_it_cannot_use_is_refused_with_nothing_written(tmp_path: Path) -> N
         assert (status, out) == (2, "") and message in err and err.count("\n") == 1
     assert not new.exists()
     before = sorted(path.stat().st_mtime_ns for path in grown().rglob("*"))
+    for command in ("search", "front", "report", "audit"):
+        status, out, err = run_cli(command, str(grown()), *(["--trials", "1"] if command == "search" else []))
+        assert (status, out) == (2, "") and f"each of its sizes is a run: {grown()}/sizes/ID" in err
     size = next((grown() / "sizes").iterdir())
     status, out, err = run_cli("transform", str(size), "--flops", "100000")
     assert (status, out) == (2, "") and "is one size of a network that grew" in err

@@ -11,8 +11,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 from search_space import UserError
+from snugnet.experiment import read_experiment
 from snugnet.run import TRIALS, Run
 from studies.table import Table
 from supernet.checkpoint import load_tensors, save_tensors
@@ -468,3 +470,34 @@ def test_weights_from_before_a_setting_existed_are_used(tmp_path: Path) -> None:
     save_tensors(path, tensors, metadata)
     with pytest.raises(UserError, match="was trained by another experiment"):
         _ = Run.open(path.parent).supernet
+
+
+def test_an_interruption_at_any_time_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("snugnet.commands.train.prepare", interrupted)
+    status, out, err = run_cli("train", toml(tmp_path, "seed = 0", "seed = 0"), "--run", str(tmp_path / "run"))
+    assert (status, out, err.count("\n")) == (1, "", 1)
+    assert "interrupted; what was complete is kept" in err
+
+
+def test_a_space_that_does_not_fit_into_memory_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def huge(*_: object, **__: object) -> None:
+        torch.empty(2**60)
+
+    monkeypatch.setattr("snugnet.commands.train.prepare", huge)
+    path = toml(tmp_path, "seed = 0", "seed = 0")
+    refused("train", path, "--run", str(tmp_path / "run"), message="this needs more memory than there is")
+
+
+def test_a_folder_in_which_nothing_was_kept_takes_another_experiment(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    Run.of(read_experiment(Path(toml(tmp_path, "epochs = 2", "epochs = 3"))), run).begin()
+    (run / "training.csv").write_text("what diverged")
+    other = read_experiment(Path(toml(tmp_path, "epochs = 2", "epochs = 1")))
+    Run.of(other, run).begin()
+    assert Run.open(run).experiment == other
+    (run / "supernet.safetensors").touch()
+    with pytest.raises(UserError, match=r"holds a run of another experiment: \[supernet\] differs"):
+        Run.of(read_experiment(Path(toml(tmp_path, "epochs = 2", "epochs = 3"))), run)

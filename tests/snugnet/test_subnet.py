@@ -13,6 +13,7 @@ from snugnet.subnet import CARD, load_subnet
 from tests.spaces import every_component
 
 CARD_OF_ONE = {
+    "id": "one",
     "architecture": every_component(norm="layer").smallest().to_dict(),
     "task": {"input_shape": [1, 8, 8], "num_classes": 10},
     "files": {},
