@@ -43,7 +43,7 @@ def chosen(limit: float, slower: float, number: int = 60) -> tuple[float, int]:
     def measure(architecture: Architecture) -> Latency:
         measured.append(found := by_id[architecture.id] * slower)
         fields = dict.fromkeys(Latency.__dataclass_fields__, 0)
-        return Latency(**fields | {"median_ms": found, "low_ms": found, "high_ms": found})  # type: ignore[arg-type]
+        return Latency(**fields | {"median_ms": found, "low_ms": found, "high_ms": found})
 
     evaluator: Any = SimpleNamespace(supernet=SimpleNamespace(space=SPACE))
     return choose(rows, Budget(latency_ms=limit), evaluator, measure, None, 0).row["latency_ms"], len(measured)
