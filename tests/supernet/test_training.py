@@ -431,7 +431,7 @@ def test_a_run_whose_weights_are_not_finite_stops_at_once() -> None:
 
 
 def test_a_diverging_run_ends_with_one_line() -> None:
-    run = training(learning_rate=100.0, weight_decay=1e30, num_steps=20)
+    run = training(learning_rate=100.0, weight_decay=100.0, num_steps=20)
     with pytest.raises(UserError, match=r"diverged at step \d+.*lower the learning rate, the weight decay"):
         run.run(batches_of())
 
