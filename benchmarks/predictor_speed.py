@@ -25,7 +25,7 @@ from predictors import AccuracyPredictor, LatencyPredictor
 
 COLUMNS = {
     "nb201": ("2080ti_256_ms", "accuracy"),
-    "fbnet": ("raspi4_ms",),
+    "fbnet": ("pixel3_ms",),
     "hat": ("cpu_raspberrypi_ms",),
     "accel": ("accuracy", "a100_ms"),
 }

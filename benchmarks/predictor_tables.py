@@ -81,8 +81,9 @@ def cell_row(cell: dict[str, Any]) -> dict[str, Any]:
     """What the paths hold on which something flows: how many there are, their longest, and for each operator how often
     it stands on them, with the most, the fewest and the mean on one path; the same of both convolutions.
     """
-    flowing = [[cell[edge] for edge in path] for path in PATHS if all(cell[edge] != "none" for edge in path)]
-    edges = {edge for path in PATHS if all(cell[edge] != "none" for edge in path) for edge in path}
+    open_paths = [path for path in PATHS if all(cell[edge] != "none" for edge in path)]
+    flowing = [[cell[edge] for edge in path] for path in open_paths]
+    edges = {edge for path in open_paths for edge in path}
     row: dict[str, Any] = {"paths": len(flowing), "longest": max(map(len, flowing), default=0)}
     row["residual"] = any(set(path) == {"skip_connect"} for path in flowing) + 0
     for name, operators in KINDS_OF_OPERATORS.items():

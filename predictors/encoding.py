@@ -67,12 +67,9 @@ class ChoiceEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.index_ = {factor: i for i, factor in enumerate(self.factors_)}
         self.always_ = frozenset.intersection(*(frozenset(row) for row in table))
         self.terms_: list[Term] = [(factor,) for factor in self.factors_]
-        self.scores_: dict[int, NormalScores] = {}
-        made = Made.of(table)
-        values = self._values(made)
-        if self.ranked:
-            self.scores_ = _measurements(values)
-            values = self._values(made)
+        values = self._values(Made.of(table))
+        self.scores_ = _measurements(values) if self.ranked else {}
+        self._rank(values)
         self.means_ = np.nanmean(values, axis=0)
         self.optional_ = np.flatnonzero(np.isnan(values).any(axis=0))
         pairs = np.array(self._meetings(), dtype=np.intp).reshape(-1, 2)
@@ -94,6 +91,7 @@ class ChoiceEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         if not any(name in known for name, _ in made.choices):
             raise UserError(f"the rows have no name in common with those of the fit, such as {self.factors_[0].name}")
         values = self._values(made)
+        self._rank(values)
         absent = np.isnan(values)
         raw = np.nan_to_num(values)
         unknown = made.tally(lambda name, value: _factor(name, value) not in self.index_)
@@ -119,10 +117,13 @@ class ChoiceEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         values = made.add_up(amounts, len(self.factors_))
         absent = made.add_up([(i, j, 1.0) for i, j, _ in known], len(self.factors_)) == 0
         values[absent & np.array([factor.category is None for factor in self.factors_], dtype=bool)] = np.nan
+        return values
+
+    def _rank(self, values: Array) -> None:
+        """Bring measurements to the scale of their ranks, in place."""
         for j, scores in self.scores_.items():
             chosen = ~np.isnan(values[:, j])
             values[chosen, j] = scores.forward(values[chosen, j])
-        return values
 
     def _meetings(self) -> list[tuple[int, int]]:
         """Pairs of factors whose product is worth a column, the one at the inner place first."""

@@ -45,7 +45,7 @@ def main() -> None:
         given = "".join(f", given {value!r}" for option, value in pairwise(sys.argv) if option in options)
         _refuse(f"{error.format_message().rstrip('.')}{given}; see {command} --help")
     except (MemoryError, RuntimeError) as error:
-        if not (isinstance(error, MemoryError) or "alloc" in str(error) or "out of memory" in str(error)):
+        if not (isinstance(error, MemoryError) or "alloc_cpu" in str(error) or "out of memory" in str(error)):
             raise
         _refuse(f"this needs more memory than there is ({error}); make the largest architecture or the batch smaller")
     except OSError as error:

@@ -36,7 +36,8 @@ class Report:
 def report(run: Path, *, out: Path | None = None) -> Report:
     """Write `out`, which is `report.html` in the run unless given.
 
-    What has not been run yet is said on the page, with the command that would."""
+    What has not been run yet is said on the page, with the command that would.
+    """
     opened = Run.open(Path(run))
     sections = [_training(opened), _front(opened), _subnets(opened), _predictors(opened), _study(opened)]
     path = Path(out) if out else opened.folder / "report.html"
