@@ -1,10 +1,10 @@
-"""How well latencies repeat: every network measured twice, the second time beside processes that compete with it.
+"""How well latencies repeat: architectures measured twice, the second time beside processes that compete with them.
 
-    python -m benchmarks.latency_repeatability out.parquet --networks 24 --load 2
+    python -m benchmarks.latency_repeatability experiments/fashion_mnist_depthwise.toml --out latency_repeatability
 
-Prints, for the meter's corrected median and for a stopwatch's median over the same timings, the Spearman rank
-correlation between both measurements and the median absolute relative difference; writes one row per network and
-measurement.
+Prints the Spearman rank correlation of both measurements and the median absolute relative difference, for the
+experiment's meter, whose reference network is of the same space; for a meter with the fixed reference network; and for
+the stopwatch's medians. Writes one row per architecture, meter and pass.
 """
 
 from __future__ import annotations
@@ -15,47 +15,51 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
+import torch
 from scipy.stats import spearmanr
-from torch import nn
 
-from supernet.device import this_device
+from snugnet.calibration import Calibration, drawn, typical
+from snugnet.commands.measure_run import SECONDS
+from snugnet.evaluator import device_for
+from snugnet.experiment import read_experiment
+from snugnet.latencies import RELATIVE_WIDTH
+from snugnet.progress import Progress
+from snugnet.strata import stratified
+from studies.schema import Column, Schema
+from studies.table import Table
 from supernet.latency import LatencyMeter
+from supernet.network import Task
 
-INPUT_SHAPE = (1, 28, 28)
-
+SCHEMA = Schema(
+    (
+        Column("id", "string", "content hash of the architecture"),
+        Column("reference", "string", "of the space, or fixed"),
+        Column("load", "string", "what the other processes were busy with"),
+        Column("latency_ms", "float", "median latency of one batch, corrected"),
+        Column("wall_ms", "float", "the stopwatch's median, uncorrected"),
+        Column("drift", "float", "of the reference network", unit="ratio"),
+        Column("stable", "bool", "whether the measurement settled"),
+    ),
+    key=("id", "reference", "load"),
+)
 LOADS = {
     "core": "while True: pass",
     "memory": "import numpy as np\na = np.ones(8_000_000)\nwhile True: a *= 1.0",
 }
-
-
-def network(width: int, depth: int, kernel_size: int) -> nn.Module:
-    """Inverted bottlenecks behind a stem of patches: (batch, 1, 28, 28) -> (batch, 10)."""
-    blocks = [
-        nn.Sequential(
-            nn.Conv2d(width, width, kernel_size, padding=kernel_size // 2, groups=width),
-            nn.GroupNorm(1, width),
-            nn.Conv2d(width, 4 * width, 1),
-            nn.GELU(),
-            nn.Conv2d(4 * width, width, 1),
-        )
-        for _ in range(depth)
-    ]
-    return nn.Sequential(
-        nn.Conv2d(1, width, 4, stride=4), *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, 10)
-    )
+NONE = "none"
+TASK = Task((1, 28, 28), 10)
+"""That of the experiments on Fashion-MNIST: latencies do not need the images."""
+Row = dict[str, Any]
 
 
 @contextmanager
 def competing(kind: str, processes: int) -> Iterator[None]:
     """Processes that keep the cores, or the memory, busy."""
-    running = [subprocess.Popen([sys.executable, "-c", LOADS[kind]]) for _ in range(processes)]
+    running = [subprocess.Popen([sys.executable, "-c", LOADS[kind]]) for _ in range(0 if kind == NONE else processes)]
     try:
         time.sleep(1)
         yield
@@ -65,45 +69,48 @@ def competing(kind: str, processes: int) -> Iterator[None]:
             process.wait()
 
 
+def line(label: str, first: list[Row], second: list[Row], column: str) -> str:
+    a, b = (np.array([row[column] for row in rows]) for rows in (first, second))
+    drift = np.median([row["drift"] for row in second]) if column == "latency_ms" else np.nan
+    return f"{label:<30}{spearmanr(a, b).statistic:>10.4f}{np.median(np.abs(b / a - 1)):>24.1%}{drift:>17.2f}"
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
-    parser.add_argument("out", type=Path, help="Parquet file to write")
-    parser.add_argument("--networks", type=int, default=24)
-    parser.add_argument("--load", type=int, default=2, help="competing processes")
-    parser.add_argument("--kind", choices=LOADS, default="core", help="what they compete for")
-    parser.add_argument("--seed", type=int, default=0)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("experiment", type=Path, help="for images of 28 x 28: only its space is used")
+    parser.add_argument("--out", type=Path, required=True, help="a folder for the table")
+    parser.add_argument("--architectures", type=int, default=30, help="spread over the FLOPs (default 30)")
+    parser.add_argument("--load", type=int, default=2, help="competing processes (default 2)")
     options = parser.parse_args()
-
-    generator = np.random.default_rng(options.seed)
-    sizes = [
-        {"width": int(width), "depth": int(depth), "kernel_size": int(kernel_size)}
-        for width, depth, kernel_size in zip(
-            generator.choice([8, 16, 24, 32, 48, 64, 96, 128], options.networks),
-            generator.integers(1, 9, options.networks),
-            generator.choice([3, 5, 7], options.networks),
-            strict=True,
-        )
-    ]
-    meter = LatencyMeter.quick(this_device(INPUT_SHAPE))
-    alone = [asdict(meter(network(**size))) for size in sizes]
-    with competing(options.kind, options.load):
-        beside = [asdict(meter(network(**size))) for size in sizes]
-
-    rows = [
-        {"network": i, **size, "load": load, **latency}
-        for load, half in ((0, alone), (options.load, beside))
-        for i, (size, latency) in enumerate(zip(sizes, half, strict=True))
-    ]
-    pq.write_table(pa.Table.from_pylist(rows), options.out)
-    print(f"{options.networks} networks, alone and beside {options.load} processes busy with the {options.kind}")
-    print(f"{'':<12}{'Spearman':>10}{'median |relative difference|':>32}{'stable alone':>14}{'beside':>8}")
-    for column, label in (("median_ms", "meter"), ("wall_ms", "stopwatch")):
-        first, second = (np.array([latency[column] for latency in half]) for half in (alone, beside))
-        correlation, difference = spearmanr(first, second).statistic, np.median(np.abs(second / first - 1))
-        stable = [np.mean([latency["stable"] for latency in half]) for half in (alone, beside)]
-        shown = f"{stable[0]:>14.0%}{stable[1]:>8.0%}" if column == "median_ms" else ""
-        print(f"{label:<12}{correlation:>10.3f}{difference:>32.1%}{shown}")
-    print(f"median drift of the reference beside them: {np.median([latency['drift'] for latency in beside]):.2f}")
+    torch.set_num_threads(1)
+    experiment = read_experiment(options.experiment)
+    device = device_for(experiment.search.latency, TASK)
+    architectures = stratified(experiment.space, TASK, experiment.seed, options.architectures)
+    own = Calibration.make(device, typical(experiment.space, TASK), TASK)
+    meters = {
+        "space": own.meter(TASK, relative_width=RELATIVE_WIDTH, max_seconds=SECONDS),
+        "fixed": LatencyMeter(device, relative_width=RELATIVE_WIDTH, max_seconds=SECONDS),
+    }
+    passes: dict[str, dict[str, list[Row]]] = {}
+    progress = Progress("measurements", 3 * len(meters) * len(architectures))
+    for load in (NONE, *LOADS):
+        with competing(load, options.load):
+            for architecture in architectures:
+                for name, meter in meters.items():
+                    found = meter(drawn(architecture, TASK))
+                    row = {"id": architecture.id, "reference": name, "load": load, "latency_ms": found.median_ms}
+                    row |= {key: getattr(found, key) for key in ("wall_ms", "drift", "stable")}
+                    passes.setdefault(load, {}).setdefault(name, []).append(row)
+                    progress(progress.done + 1)
+    Table(options.out, SCHEMA).append([row for found in passes.values() for rows in found.values() for row in rows])
+    print(f"{len(architectures)} architectures alone, and beside {options.load} processes;", end=" ")
+    print(f"noise floor of the device {own.noise_floor:.1%}")
+    print(f"{'':<30}{'Spearman':>10}{'|relative difference|':>24}{'reference drift':>17}")
+    for load in LOADS:
+        alone, beside = passes[NONE], passes[load]
+        for name, label in (("space", "reference of the space"), ("fixed", "fixed reference")):
+            print(line(f"{load}: {label}", alone[name], beside[name], "latency_ms"))
+        print(line(f"{load}: stopwatch", alone["space"], beside["space"], "wall_ms"))
 
 
 if __name__ == "__main__":

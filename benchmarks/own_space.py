@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,10 @@ import torch
 
 from benchmarks.kept_accuracy import distinct
 from predictors import LatencyPredictor
-from snugnet.calibration import read_calibrations
+from snugnet.calibration import read_calibrations, typical
 from snugnet.commands.extract import extract
 from snugnet.commands.measure import Measured, measure
+from snugnet.commands.measure_run import SECONDS
 from snugnet.commands.search import search
 from snugnet.estimates import choices_of
 from snugnet.evaluator import inherited, quality_of
@@ -66,7 +68,9 @@ Rows = list[dict[str, Any]]
 def random_rows(run: Run, table: Table) -> Rows:
     """Latency and inherited accuracy of random architectures."""
     drawn, known = distinct(run.experiment.space, DRAWN, run.experiment.seed + 1), {row["id"] for row in table.rows()}
-    meter = Latencies(run.task, run.experiment.search.latency, read_calibrations(run.folder))
+    reference = typical(run.experiment.space, run.task)
+    settings = replace(run.experiment.search.latency, max_seconds=SECONDS)
+    meter = Latencies(run.task, settings, reference, read_calibrations(run.folder))
     progress = Progress("random architectures", DRAWN, len(known))
     for architecture in drawn:
         if architecture.id not in known:

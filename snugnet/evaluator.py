@@ -44,7 +44,7 @@ class Evaluator:
     norm_rows: Split
     search: Split
     latency: LatencySettings
-    calibration: Calibration | None = None
+    calibration: Calibration
     components: tuple[str, ...] = ()
 
     def __call__(self, architectures: list[Architecture]) -> list[dict[str, Any]]:
@@ -74,10 +74,10 @@ class Evaluator:
     @cached_property
     def _meter(self) -> LatencyMeter:
         device = device_for(self.latency, self.supernet.task)
-        known = self.calibration.reference_ms if self.calibration and self.calibration.device == device else None
-        return LatencyMeter(
-            device, relative_width=0.1, min_repeats=9, max_seconds=self.latency.max_seconds, reference_ms=known
-        )
+        known, task = self.calibration, self.supernet.task
+        if known.device != device:
+            known = Calibration.make(device, known.reference, task)
+        return known.meter(task, relative_width=0.1, min_repeats=9, max_seconds=self.latency.max_seconds)
 
 
 @dataclass(frozen=True)

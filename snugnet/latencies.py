@@ -10,16 +10,18 @@ from typing import Any
 import torch
 
 from search_space import Architecture
-from snugnet.calibration import Calibration
+from snugnet.calibration import Calibration, drawn
 from snugnet.evaluator import device_for
 from snugnet.experiment import LatencySettings
 from studies.schema import Column, Schema
 from supernet.cost import cost
-from supernet.folding import fold, foldable
 from supernet.foreign import load_components
 from supernet.latency import LatencyMeter
 from supernet.measurement import measure_network
-from supernet.network import Network, Task
+from supernet.network import Task
+
+RELATIVE_WIDTH = 0.03
+"""Of the 95% interval of a latency in the table."""
 
 LATENCIES = Schema(
     columns=(
@@ -54,11 +56,12 @@ LATENCIES = Schema(
 class Latencies:
     """It lives in a worker and measures there: one row for each architecture, with weights as they are drawn.
 
-    `known` are calibrations by device id; a worker on another device makes its own, once.
+    `known` are calibrations by device id; a worker on another device makes its own, once, with the `reference`.
     """
 
     task: Task
     settings: LatencySettings
+    reference: Architecture
     known: Mapping[str, Calibration] = field(default_factory=dict)
     components: tuple[str, ...] = ()
 
@@ -68,11 +71,8 @@ class Latencies:
 
     def measure(self, architecture: Architecture) -> dict[str, Any]:
         torch.set_num_threads(1)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            network = Network(architecture, self.task)
-        fold(network, foldable(network))
-        found, calibration = measure_network(network, self.meter), self.calibration
+        calibration = self.calibration
+        found = measure_network(drawn(architecture, self.task), self.meter)
         latency, counted = found.latency, cost(architecture, self.task)
         return {
             "device_id": latency.device,
@@ -96,16 +96,9 @@ class Latencies:
 
     @cached_property
     def meter(self) -> LatencyMeter:
-        device = device_for(self.settings, self.task)
-        known = self.known.get(device.id)
-        return LatencyMeter(
-            device,
-            relative_width=0.05,
-            max_seconds=self.settings.max_seconds,
-            reference_ms=known.reference_ms if known else None,
-        )
+        return self.calibration.meter(self.task, relative_width=RELATIVE_WIDTH, max_seconds=self.settings.max_seconds)
 
     @cached_property
     def calibration(self) -> Calibration:
-        known = self.known.get(self.meter.device.id)
-        return known or Calibration(self.meter.device, self.meter.reference_ms, self.meter.noise_floor)
+        device = device_for(self.settings, self.task)
+        return self.known.get(device.id) or Calibration.make(device, self.reference, self.task)

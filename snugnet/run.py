@@ -15,7 +15,7 @@ from typing import Any
 from torch import Tensor
 
 from search_space import Architecture, UserError
-from snugnet.calibration import Calibration, read_calibrations
+from snugnet.calibration import Calibration, read_calibrations, typical
 from snugnet.evaluator import CALIBRATION_ROWS, Evaluator, device_for
 from snugnet.experiment import Experiment, parse_experiment
 from snugnet.latencies import LATENCIES
@@ -24,7 +24,6 @@ from studies.table import Table
 from supernet.checkpoint import content_hash, load_metadata, load_tensors, write_atomically
 from supernet.cost import flops_of_parts
 from supernet.data import Data, load_data
-from supernet.latency import LatencyMeter
 from supernet.network import Task
 from supernet.policies import policy
 from supernet.policies.compute import flops_of_a_step
@@ -242,8 +241,7 @@ class Run:
         device = device_for(self.experiment.search.latency, self.task)
         known = read_calibrations(self.folder).get(device.id)
         if known is None:
-            meter = LatencyMeter(device)
-            known = Calibration(device, meter.reference_ms, meter.noise_floor)
+            known = Calibration.make(device, typical(self.experiment.space, self.task), self.task)
             known.keep(self.folder)
         return known
 

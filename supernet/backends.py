@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -34,11 +35,14 @@ def load(model: nn.Module | Path, device: Device) -> Call:
         return _onnxruntime(path, device)
 
 
-def reference(device: Device) -> Call:
-    """The fixed network whose timings follow the machine's speed: four inverted-bottleneck blocks on 14×14 positions.
+def reference(device: Device, network: nn.Module | None = None) -> Call:
+    """A call of the network whose timings follow the machine's speed; without one, of four inverted-bottleneck blocks
+    on 14×14 positions.
 
-    Eager whatever the backend, since it has to notice the machine's changes, not the backend's.
+    It has to notice the machine's changes, not the backend's: so it is not compiled and not exported.
     """
+    if network is not None:
+        return _torch(network, device if device.backend == "cuda_graph" else replace(device, backend="eager"))
     generator = torch.Generator().manual_seed(0)
 
     def weight(*shape: int) -> Tensor:

@@ -1,8 +1,8 @@
 """LatencyMeter: the latency of one network on one device, with its interval, and a plain word when it is noisy.
 
 The machine's speed changes under a measurement: other processes take cores, caches and memory bandwidth. What they take
-of the core is left out by the timer (timers.py); what they take of the rest slows a fixed reference network about as
-much as any other, so every timing is divided by one of the reference made right after it. Reporting the median with a
+of the core is left out by the timer (timers.py); what they take of the rest slows a reference network about as much as
+others of its kind, so every timing is divided by one of the reference made right after it. Reporting the median with a
 nonparametric interval follows Hoefler & Belli, "Scientific Benchmarking of Parallel Computing Systems", SC 2015.
 """
 
@@ -21,7 +21,8 @@ import torch
 from torch import nn
 
 from search_space import UserError
-from supernet.backends import load, reference
+from supernet.backends import load
+from supernet.backends import reference as reference_call
 from supernet.device import Device
 from supernet.machine import clock_mhz
 from supernet.machine import load as machine_load
@@ -73,9 +74,11 @@ class LatencyMeter:
     machine takes longer by the clock, and gets as many timings.) The result is not stable when the interval stayed
     wider or the reference ran more than `max_drift` off its calibrated time.
 
-    Construction calibrates the reference for a second, unless `reference_ms` is given: a limit in milliseconds holds
-    relative to the calibration it was chosen under, so hand `Latency.reference_ms` on to whoever measures again. From
-    a calibration also follows `noise_floor`, the relative standard deviation of short measurements of one network.
+    The more alike the `reference` is to what is measured, the better it follows what slows it: best is a network of the
+    same search space, and a fixed one stands in. Construction calibrates it for a second, unless `reference_ms` is
+    given: a limit in milliseconds holds relative to the calibration it was chosen under, so hand the reference and
+    `Latency.reference_ms` on to whoever measures again. From a calibration also follows `noise_floor`, the relative
+    standard deviation of short measurements of one network.
     Raises UserError when the device is not this machine.
     """
 
@@ -87,6 +90,7 @@ class LatencyMeter:
         min_repeats: int = 15,
         max_seconds: float = 2.0,
         max_drift: float = 0.1,
+        reference: nn.Module | None = None,
         reference_ms: float | None = None,
         timer: Timer | None = None,
     ) -> None:
@@ -99,7 +103,7 @@ class LatencyMeter:
         self.max_seconds = max_seconds
         self.max_drift = max_drift
         self._timer = timer or timer_for(device)
-        self._reference = reference(device)
+        self._reference = reference_call(device, reference)
         self._doubt = ""
         self.noise_floor: float | None = None
         self.reference_ms = self._calibrate() if reference_ms is None else reference_ms

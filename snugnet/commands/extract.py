@@ -18,7 +18,7 @@ from snugnet.subnet import CARD, ONNX, WEIGHTS
 from supernet.checkpoint import write_atomically
 from supernet.cost import cost
 from supernet.folding import foldable
-from supernet.latency import Latency, LatencyMeter
+from supernet.latency import Latency
 from supernet.network import Network
 from supernet.skeleton import skeleton
 
@@ -85,7 +85,7 @@ def extract(
     if not rows:
         raise UserError(f"{run} has no finished trials; run: snugnet search {run} --trials 100")
     known = opened.calibration
-    meter = LatencyMeter(known.device, relative_width=0.03, max_seconds=5.0, reference_ms=known.reference_ms)
+    meter = known.meter(opened.task, relative_width=0.03, max_seconds=5.0)
 
     def measure(architecture: Architecture) -> Latency:
         return meter(inherited(supernet, architecture, data.train))
@@ -98,7 +98,7 @@ def extract(
     else:
         choice = _named(id, rows, budget, measure)
     network = inherited(supernet, choice.architecture, data.train)
-    card = _card(opened, choice, meter, network, estimates, rows)
+    card = _card(opened, choice, network, estimates, rows)
     card = deliver(place, network, card, opened)
     write_atomically(opened.folder / "subnets" / card["id"] / CARD, as_bytes(card))
     return Extracted(Path(out), card)
@@ -121,7 +121,6 @@ def _named(id: str, rows: list[dict[str, Any]], budget: Budget, measure: Any) ->
 def _card(
     run: Run,
     choice: Choice,
-    meter: LatencyMeter,
     network: Network,
     estimates: Estimates | None,
     rows: list[dict[str, Any]],
@@ -155,7 +154,8 @@ def _card(
             "flops": counted.flops,
         },
         "report_split": {"subnets_tried": reading.num_subnets, "attempts": reading.attempts},
-        "device": asdict(meter.device),
+        "device": asdict(run.calibration.device),
+        "reference": run.calibration.reference.to_dict(),
         "data": {
             "name": data.name,
             "fingerprint": data.fingerprint,

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from search.cluster import LOCAL
-from search_space import UserError
+from search_space import Architecture, UserError
+from snugnet.calibration import drawn
 from snugnet.commands.measure_run import MeasuredSpace, measure_run
 from snugnet.evaluator import device_for
 from snugnet.experiment import LatencySettings
+from snugnet.progress import say
 from snugnet.run import EXPERIMENT
 from snugnet.subnet import CARD, ONNX, check_file, load_subnet, read_card, read_task
 from supernet.device import Device
@@ -86,8 +88,16 @@ def measure(
 def measure_subnet(folder: Path, settings: LatencySettings, components: Sequence[str]) -> Measured:
     """Under the card's calibration where the device is the card's. Raises UserError where it is not a whole subnet."""
     card = read_card(folder)
-    device = device_for(settings, read_task(card, folder))
+    task = read_task(card, folder)
+    device = device_for(settings, task)
     model = check_file(folder, ONNX, card) if device.backend == "onnxruntime" else load_subnet(folder, components)
     known = card["measured"]["latency_ms"]["reference_ms"] if card["device"] == json.loads(device.to_json()) else None
-    meter = LatencyMeter(device, relative_width=0.03, max_seconds=settings.max_seconds, reference_ms=known)
+    try:
+        reference = drawn(Architecture.from_dict(card["reference"]), task)
+    except UserError:
+        say("the reference network of the card needs code that is not here; calibrating with another one")
+        reference, known = None, None
+    meter = LatencyMeter(
+        device, relative_width=0.03, max_seconds=settings.max_seconds, reference=reference, reference_ms=known
+    )
     return Measured(folder, str(card["id"]), measure_network(model, meter), device)

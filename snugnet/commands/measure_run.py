@@ -17,13 +17,16 @@ from search.cluster import LOCAL, connected
 from search.problem import Problem, Row
 from search.tune import call_once, run_search
 from search_space import UserError
-from snugnet.calibration import Calibration, read_calibrations
+from snugnet.calibration import Calibration, read_calibrations, typical
 from snugnet.evaluator import Carried, device_for
 from snugnet.latencies import LATENCIES, Latencies
 from snugnet.progress import Interrupted, Progress, say
 from snugnet.run import Run
 from snugnet.strata import MOST, stratified
 from supernet.device import Device
+
+SECONDS = 2.0
+"""Of an architecture's timings at most, unless the caller says otherwise; a quiet machine needs a tenth."""
 
 SPREAD_SHARE = 0.5
 """Of the architectures that are spread over the space; the others are where the predictor is unsure."""
@@ -75,10 +78,12 @@ def measure_run(
         raise UserError(f"--on {on} names a worker of a Ray cluster; give its --address too")
     opened = Run.open(Path(run))
     experiment, task = opened.experiment, opened.task
-    settings = replace(experiment.search.latency, **(device_options or {}))
+    seconds = max(SECONDS, experiment.search.latency.max_seconds)
+    settings = replace(experiment.search.latency, **{"max_seconds": seconds, **(device_options or {})})
     resources = {on: 1.0} if on else {}
     with opened.exclusive(), connected(address, min_cpus=settings.threads):
         device: Device = call_once(partial(device_for, settings, task), resources)
+        calibrations, reference = read_calibrations(opened.folder), typical(experiment.space, task)
         rows = [row for row in opened.latencies.rows() if row["device_id"] == device.id]
         progress = Progress("architectures", architectures, len(rows))
         say(f"measuring on {device.describe()}, {len(rows)} architectures so far")
@@ -87,7 +92,7 @@ def measure_run(
             empty = dict.fromkeys(LATENCIES.names) | {"device_id": device.id}
             for row in finished:
                 if not row.get("error"):
-                    Calibration(device, row["reference_ms"], row["noise_floor"]).keep(opened.folder)
+                    Calibration(device, reference, row["reference_ms"], row["noise_floor"]).keep(opened.folder)
             opened.latencies.append([{name: {**empty, **row}[name] for name in LATENCIES.names} for row in finished])
             progress(progress.done + len(finished))
 
@@ -96,7 +101,7 @@ def measure_run(
         problem = Problem.parse(experiment.space, ["latency_ms"])
         outcome = run_search(
             Exploring(problem, experiment.seed, spread, unsure),
-            Carried(Latencies(task, settings, read_calibrations(opened.folder), experiment.components)),
+            Carried(Latencies(task, settings, reference, calibrations, experiment.components)),
             rows,
             min(architectures, experiment.space.size),
             keep,

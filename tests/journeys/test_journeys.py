@@ -86,6 +86,7 @@ def test_an_extracted_subnet_stands_alone(searched: Path, tmp_path: Path) -> Non
     assert correct / len(run.data.search) == pytest.approx(card["measured"]["search_accuracy"]["value"])
     measured = call("measure", str(out), "--seconds", "0.5")
     assert measured["id"] == card["id"]
+    assert measured["latency"]["reference_ms"] == card["measured"]["latency_ms"]["reference_ms"]
     assert measured["latency"]["low_ms"] <= measured["latency"]["median_ms"] <= measured["latency"]["high_ms"]
     assert (
         call("measure", str(out), "--seconds", "0.5", "--backend", "onnxruntime")["device"]["backend"] == "onnxruntime"

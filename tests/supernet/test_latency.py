@@ -82,6 +82,16 @@ def test_interval_covers_the_median_as_often_as_its_ranks_say(n: int, draw: str)
     assert abs(covered - nominal) < 4 * math.sqrt(nominal * (1 - nominal) / 1000)
 
 
+def test_the_given_reference_is_what_is_timed() -> None:
+    network, other = convolutions(8), convolutions(16)
+    meter = LatencyMeter(DEVICE, reference=network)
+    found = meter(network)
+    assert found.median_ms == pytest.approx(meter.reference_ms, rel=0.1)  # however busy the machine
+    again = LatencyMeter(DEVICE, reference=network, reference_ms=2 * meter.reference_ms)(network)
+    assert again.median_ms == pytest.approx(2 * meter.reference_ms, rel=0.1)
+    assert LatencyMeter(DEVICE, reference=other).reference_ms > meter.reference_ms
+
+
 def test_interval_needs_six_values() -> None:
     assert median_interval([3, 1, 2, 6, 5, 4]) == (1, 6)
     with pytest.raises(ValueError, match="takes 6"):
