@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import norm
 
 from predictors.conformal import cv_plus, split
 from predictors.learner import Learner
@@ -20,6 +21,7 @@ MIN_SPREAD = 0.01
 """Of the standard deviation of the scores: a spread below it says only that a learner saw few rows that differ."""
 FAR = 1.5
 """Times the most doubt about a held-out row, from where on a row is far from the data."""
+NORMAL_90 = float(norm.ppf(0.9))
 TRUST_IN_FIRST = 16.0
 """The second learner enters the blend as if this many more held-out rows had shown that it adds nothing."""
 
@@ -66,6 +68,13 @@ class CrossFit:
         """Mean and standard deviation (rows,) of a new measurement."""
         mean, spread = self._blend(self.learners, columns)
         return mean, spread * self.calibration
+
+    def central(self, columns: Array) -> tuple[Array, Array]:
+        """Mean and standard deviation (rows,) of the normal distribution whose middle 80% hold as many held-out
+        errors: a few wild ones do not widen it.
+        """
+        mean, spread = self._blend(self.learners, columns)
+        return mean, spread * np.quantile(self.residuals, 0.8) / NORMAL_90
 
     def interval(self, columns: Array, coverage: float) -> tuple[Array, Array]:
         """Ends (rows,) of CV+ intervals, never excluding the prediction itself."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import norm
 
 from predictors.links import Link, Log
 from predictors.predictor import Predictor
@@ -54,6 +55,16 @@ class LatencyPredictor(Predictor):
     def __init__(self, kind: str = "auto", seed: int = 0) -> None:
         self.kind = kind
         self.seed = seed
+
+    def predict_within(self, rows: Any, limit: float) -> Array:
+        """Probability (rows,) that a new measurement is at most `limit`, for errors that are log-normal.
+
+        Raises UserError for a limit that is not above 0.
+        """
+        if not limit > 0:
+            raise UserError(f"limit={limit} must be above 0, in the unit of the latencies")
+        mean, std = self.crossfit_.central(self.encode(rows))
+        return np.asarray(norm.cdf((np.log(limit) - mean) / std))
 
     def _link(self) -> Link:
         return Log()

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
-from predictors.rows import Array, Row
+from predictors.rows import Array, Rows
 
 
 class Made(NamedTuple):
@@ -19,7 +19,7 @@ class Made(NamedTuple):
     matrix: sparse.csr_array
 
     @classmethod
-    def of(cls, table: list[Row]) -> Made:
+    def of(cls, table: Rows) -> Made:
         index: dict[tuple[str, str | float], int] = {}
         for choice in chain.from_iterable(row.items() for row in table):
             index.setdefault(choice, len(index))

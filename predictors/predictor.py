@@ -17,7 +17,7 @@ from predictors.encoding import ChoiceEncoder, Group
 from predictors.learner import Learner
 from predictors.links import Link
 from predictors.ridge import GroupedRidge
-from predictors.rows import Array, Row, as_rows, measured
+from predictors.rows import Array, Rows, as_rows, measured
 from predictors.sources import Source
 from predictors.threads import few_threads
 from search_space import UserError
@@ -120,7 +120,7 @@ class Predictor(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]
         check_is_fitted(self)
         return self.crossfit_.far(self.encode(rows))
 
-    def _columns(self, table: list[Row]) -> Array:
+    def _columns(self, table: Rows) -> Array:
         return np.column_stack([self.encoder_.transform(table), *(source.predict(table) for source in self.sources_)])
 
     def _learn_source(self, name: str, rows: Any, y: Any) -> Source:

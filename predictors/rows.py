@@ -16,16 +16,22 @@ Array = npt.NDArray[np.float64]
 Row = dict[str, str | float]
 
 
-def as_rows(rows: Any) -> list[Row]:
+class Rows(list[Row]):
+    """Rows that were checked, and need not be again."""
+
+
+def as_rows(rows: Any) -> Rows:
     """A DataFrame or a list of dicts of choices as a list of dicts; an entry of None or NaN is a choice not made.
 
     Raises UserError when there is no row, or an entry is neither a string nor a finite number.
     """
+    if isinstance(rows, Rows):
+        return rows
     if hasattr(rows, "columns") and hasattr(rows, "to_dict"):
         rows = rows.to_dict("records")
     if isinstance(rows, str | Mapping) or not isinstance(rows, Iterable):
         raise UserError(f"rows must be a DataFrame or a list of dicts of choices, not {type(rows).__name__}")
-    checked = [_row(row, i) for i, row in enumerate(rows)]
+    checked = Rows(_row(row, i) for i, row in enumerate(rows))
     if not checked:
         raise UserError("no rows were given; give at least one dict of choices")
     return checked
@@ -45,14 +51,14 @@ def as_targets(y: Any, num_rows: int) -> Array:
     return targets
 
 
-def measured(rows: Any, y: Any) -> tuple[list[Row], Array, list[str]]:
+def measured(rows: Any, y: Any) -> tuple[Rows, Array, list[str]]:
     """Rows, targets (rows,) and keys in an order that depends only on their contents; rows have equal keys exactly when
     they make the same choices. Raises UserError as `as_rows` and `as_targets` do."""
     table = as_rows(rows)
     targets = as_targets(y, len(table))
     keys = [json.dumps(sorted(row.items())) for row in table]
     order = sorted(range(len(table)), key=lambda i: (keys[i], targets[i]))
-    return [table[i] for i in order], targets[order], [keys[i] for i in order]
+    return Rows(table[i] for i in order), targets[order], [keys[i] for i in order]
 
 
 def evenly(num_rows: int, most: int) -> npt.NDArray[np.intp]:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from predictors.encoding import ChoiceEncoder
 from predictors.links import Link
 from predictors.ridge import GroupedRidge
-from predictors.rows import Array, Row, evenly
+from predictors.rows import Array, Rows, evenly
 
 SOURCE_ROWS = 600
 """A source is learned from at most this many of its rows."""
@@ -27,17 +27,18 @@ class Source:
     @classmethod
     def learn(
         cls,
-        table: list[Row],
+        table: Rows,
         targets: Array,
         link: Link,
         make_ridge: Callable[[npt.NDArray[np.intp], npt.NDArray[np.bool_]], GroupedRidge],
     ) -> Source:
         some = evenly(len(table), SOURCE_ROWS)
-        encoder, link = ChoiceEncoder().fit([table[i] for i in some]), link.fit(targets[some])
-        columns = encoder.transform([table[i] for i in some])
+        rows = Rows(table[i] for i in some)
+        encoder, link = ChoiceEncoder().fit(rows), link.fit(targets[some])
+        columns = encoder.transform(rows)
         ridge = make_ridge(encoder.groups_, encoder.indicator_).fit(columns, link.forward(targets[some]))
         return cls(encoder, ridge)
 
-    def predict(self, table: list[Row]) -> Array:
+    def predict(self, table: Rows) -> Array:
         """What this device or task would give for the rows (rows,), on the scale where its parts add up."""
         return self.ridge.expected(self.encoder.transform(table))

@@ -180,3 +180,19 @@ def test_parameters_that_cannot_be_meant(table: tuple[Any, Floats]) -> None:
         LatencyPredictor().fit(rows, measured - measured.min())
     with pytest.raises(UserError, match=r"coverage=90 must lie between 0 and 1"):
         LatencyPredictor("ridge").fit(rows[:9], measured[:9]).predict_interval(rows, coverage=90)
+
+
+def test_the_probability_of_a_limit_is_how_often_it_holds(
+    draw_rows: Callable[..., Any], cost_of: Callable[..., Any]
+) -> None:
+    rows = draw_rows(900, 3)
+    measured = cost_of(rows) * np.exp(np.random.default_rng(3).normal(0, 0.1, 900))
+    predictor, limit = LatencyPredictor().fit(rows[:100], measured[:100]), float(np.median(measured))
+    within, held = predictor.predict_within(rows[100:], limit), measured[100:] <= limit
+    for low, high in ((0, 0.3), (0.3, 0.7), (0.7, 1)):
+        some = (within >= low) & (within <= high)
+        assert np.sum(some) > 50
+        assert np.mean(held[some]) == pytest.approx(np.mean(within[some]), abs=0.12)
+    assert np.all(predictor.predict_within(rows, 2 * limit) >= predictor.predict_within(rows, limit))
+    with pytest.raises(UserError, match=r"limit=0 must be above 0"):
+        predictor.predict_within(rows, 0)
