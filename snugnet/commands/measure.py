@@ -93,9 +93,9 @@ def measure_subnet(folder: Path, settings: LatencySettings, components: Sequence
     model = check_file(folder, ONNX, card) if device.backend == "onnxruntime" else load_subnet(folder, components)
     known = card["measured"]["latency_ms"]["reference_ms"] if card["device"] == json.loads(device.to_json()) else None
     try:
-        reference = drawn(Architecture.from_dict(card["reference"]), task)
+        reference = drawn(Architecture.from_dict(card.get("reference", {})), task)
     except UserError:
-        say("the reference network of the card needs code that is not here; calibrating with another one")
+        say("the card names no reference network that can be built here; calibrating with another one")
         reference, known = None, None
     meter = LatencyMeter(
         device, relative_width=0.03, max_seconds=settings.max_seconds, reference=reference, reference_ms=known
