@@ -19,6 +19,12 @@ from snugnet.run import Run
 Choices = Mapping[str, Scalar]
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
+Source = tuple[str, list[dict[str, Scalar]], list[float]]
+"""Another device as predictors take it: its id, choices and latencies."""
+
+FEWEST_SOURCE_ROWS = 20
+"""Of another device, below which it teaches nothing of a new one."""
+
 
 @dataclass(frozen=True)
 class Estimates:
@@ -34,17 +40,31 @@ class Estimates:
         space: SearchSpace,
         kinds: PredictorSettings,
         latencies: Sequence[Mapping[str, Any]] = (),
+        sources: Sequence[Source] = (),
     ) -> Estimates:
-        """From trials, and from further rows of latencies of the same device."""
+        """From trials, from further rows of latencies of the same device, and from other devices as sources."""
         accuracy, latency = AccuracyPredictor(kind=kinds.accuracy), LatencyPredictor(kind=kinds.latency)
         accuracy.fit(choices_of(rows, space), [row["accuracy"] for row in rows])
         timed = {row["id"]: row for row in (*rows, *latencies)}.values()
-        latency.fit(choices_of([*timed], space), [row["latency_ms"] for row in timed])
+        latency.fit(choices_of([*timed], space), [row["latency_ms"] for row in timed], sources=sources)
         return cls(accuracy, latency)
 
 
 def choices_of(rows: Sequence[Mapping[str, Any]], space: SearchSpace) -> list[dict[str, Scalar]]:
     return [space.choices(Architecture.from_json(row["architecture"])) for row in rows]
+
+
+def sources_of(latencies: Sequence[Mapping[str, Any]], device_id: str, space: SearchSpace) -> list[Source]:
+    """The devices of a table of latencies but for this one."""
+    by_device: dict[str, list[Mapping[str, Any]]] = {}
+    for row in latencies:
+        if row["device_id"] != device_id and not row["error"]:
+            by_device.setdefault(row["device_id"], []).append(row)
+    return [
+        (name, choices_of(rows, space), [row["latency_ms"] for row in rows])
+        for name, rows in sorted(by_device.items())
+        if len(rows) >= FEWEST_SOURCE_ROWS
+    ]
 
 
 @dataclass(frozen=True)

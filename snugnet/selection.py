@@ -9,6 +9,7 @@ from statistics import median
 from typing import Any
 
 import numpy as np
+from scipy.stats import norm
 
 from search_space import Architecture, SearchSpace, UserError
 from snugnet.estimates import Estimates
@@ -23,8 +24,8 @@ FEWEST_ROWS = 20
 POOL = 400
 """Mutations and crossovers of the best trials that the predictors look through."""
 
-PROPOSALS = 12
-"""Of these, how many are evaluated."""
+PROPOSALS, ROUNDS = 8, 3
+"""Of these, how many are evaluated, before the predictors learn from them and propose again."""
 
 MEASUREMENTS = 12
 """Candidates measured with care before giving up."""
@@ -68,24 +69,24 @@ def choose(
     budget: Budget,
     evaluator: Evaluator,
     measure: Callable[[Architecture], Latency],
-    estimates: Estimates | None,
+    estimate: Callable[[list[dict[str, Any]]], Estimates] | None,
     seed: int,
 ) -> Choice:
     """The most accurate candidate whose latency interval lies within the budget, and whose counts do.
 
-    Candidates are the trials and, with `estimates`, what the predictors propose beside them. Raises UserError, naming
-    the nearest architecture, where none fits.
+    Candidates are the trials and, with `estimate`, which fits predictors to rows, what these propose. Raises UserError,
+    naming the nearest architecture, where none fits.
     """
     space = evaluator.supernet.space
-    candidates = [row for row in rows if budget.counts_fit(row["params"], row["flops"])]
-    if estimates:
-        proposals = _propose(rows, budget, space, evaluator, estimates, np.random.default_rng(seed))
+    known, generator = rows, np.random.default_rng(seed)
+    for _ in range(ROUNDS if estimate else 0):
+        assert estimate is not None
+        proposals = _propose(known, budget, space, evaluator, estimate(known), generator)
         if proposals:
             say(f"evaluating {len(proposals)} architectures that the predictors propose")
-            candidates += [
-                {**row, "architecture": a.to_json(), "id": a.id}
-                for a, row in zip(proposals, evaluator(proposals), strict=True)
-            ]
+            evaluated = zip(proposals, evaluator(proposals), strict=True)
+            known = known + [{**row, "architecture": a.to_json(), "id": a.id} for a, row in evaluated]
+    candidates = [row for row in known if budget.counts_fit(row["params"], row["flops"])]
     if not candidates:
         raise UserError(_nothing_counts(rows, budget, space, evaluator))
     limit = budget.latency_limit_ms
@@ -118,11 +119,16 @@ def _propose(
     estimates: Estimates,
     generator: np.random.Generator,
 ) -> list[Architecture]:
-    """Unseen relatives of the best trials within the budget, the best predicted accuracy first."""
+    """Of unseen relatives of the best rows within the budget, those that promise most: the expected improvement of the
+    accuracy times the probability of being within (Gardner et al., "Bayesian Optimization with Inequality Constraints",
+    ICML 2014, equation 6).
+    """
     limit = budget.latency_limit_ms
-    within = [row for row in rows if row["latency_ms"] <= limit] or rows
+    within = [r for r in rows if r["latency_ms"] <= limit and budget.counts_fit(r["params"], r["flops"])]
+    best = max((row["accuracy"] for row in within), default=min(row["accuracy"] for row in rows))
     parents = [
-        Architecture.from_json(row["architecture"]) for row in sorted(within, key=lambda row: -row["accuracy"])[:10]
+        Architecture.from_json(row["architecture"])
+        for row in sorted(within or rows, key=lambda row: -row["accuracy"])[:10]
     ]
     seen = {row["id"] for row in rows}
     pool: dict[str, Architecture] = {}
@@ -138,9 +144,11 @@ def _propose(
         return []
     architectures = list(pool.values())
     choices = [space.choices(a) for a in architectures]
-    accuracy, latency = np.asarray(estimates.accuracy.predict(choices)), np.asarray(estimates.latency.predict(choices))
-    ranked = [i for i in np.argsort(-accuracy) if latency[i] <= limit]
-    return [architectures[i] for i in ranked[:PROPOSALS]]
+    accuracy, deviation = estimates.accuracy.predict(choices, return_std=True)
+    better = (accuracy - best) / deviation
+    improvement = deviation * (norm.pdf(better) + better * norm.cdf(better))
+    promise = improvement * estimates.latency.predict_within(choices, limit)
+    return [architectures[i] for i in np.argsort(-promise, kind="stable")[:PROPOSALS]]
 
 
 def _nothing_counts(rows: list[dict[str, Any]], budget: Budget, space: SearchSpace, evaluator: Evaluator) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from shlex import quote
 from typing import Any
 
 from search_space import Architecture, UserError
 from snugnet.delivery import as_bytes, deliver, read_report, vacant
-from snugnet.estimates import Estimates
+from snugnet.estimates import Estimates, sources_of
 from snugnet.evaluator import inherited
 from snugnet.intervals import columns, share
 from snugnet.run import Run
@@ -91,10 +92,14 @@ def extract(
         return meter(inherited(supernet, architecture, data.train))
 
     kinds = opened.experiment.predictors
-    timed = [row for row in opened.latencies.rows() if row["device_id"] == known.device.id and not row["error"]]
-    estimates = Estimates.fit(rows, opened.experiment.space, kinds, timed) if len(rows) >= FEWEST_ROWS else None
+    latencies, space = opened.latencies.rows(), opened.experiment.space
+    timed = [row for row in latencies if row["device_id"] == known.device.id and not row["error"]]
+    sources = sources_of(latencies, known.device.id, space)
+    enough = len(rows) >= FEWEST_ROWS
+    estimate = partial(Estimates.fit, space=space, kinds=kinds, latencies=timed, sources=sources) if enough else None
+    estimates = estimate(rows) if estimate else None
     if id is None:
-        choice = choose(rows, budget, opened.evaluator, measure, estimates, opened.experiment.seed)
+        choice = choose(rows, budget, opened.evaluator, measure, estimate, opened.experiment.seed)
     else:
         choice = _named(id, rows, budget, measure)
     network = inherited(supernet, choice.architecture, data.train)

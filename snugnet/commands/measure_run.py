@@ -18,6 +18,7 @@ from search.problem import Problem, Row
 from search.tune import call_once, run_search
 from search_space import UserError
 from snugnet.calibration import Calibration, read_calibrations, typical
+from snugnet.estimates import Source, sources_of
 from snugnet.evaluator import Carried, device_for
 from snugnet.latencies import LATENCIES, Latencies
 from snugnet.progress import Interrupted, Progress, say
@@ -84,7 +85,9 @@ def measure_run(
     with opened.exclusive(), connected(address, min_cpus=settings.threads):
         device: Device = call_once(partial(device_for, settings, task), resources)
         calibrations, reference = read_calibrations(opened.folder), typical(experiment.space, task)
-        rows = [row for row in opened.latencies.rows() if row["device_id"] == device.id]
+        latencies = opened.latencies.rows()
+        rows = [row for row in latencies if row["device_id"] == device.id]
+        sources = sources_of(latencies, device.id, experiment.space)
         progress = Progress("architectures", architectures, len(rows))
         say(f"measuring on {device.describe()}, {len(rows)} architectures so far")
 
@@ -100,7 +103,7 @@ def measure_run(
         spread = stratified(experiment.space, task, experiment.seed, num_spread)
         problem = Problem.parse(experiment.space, ["latency_ms"])
         outcome = run_search(
-            Exploring(problem, experiment.seed, spread, unsure),
+            Exploring(problem, experiment.seed, spread, partial(unsure, sources)),
             Carried(Latencies(task, settings, reference, calibrations, experiment.components)),
             rows,
             min(architectures, experiment.space.size),
@@ -121,9 +124,9 @@ def measure_run(
     )
 
 
-def unsure(choices: Sequence[Choices], rows: Sequence[Row]) -> Unsure:
-    """The relative standard deviation of a latency predictor that is fitted to these rows."""
-    predictor = LatencyPredictor().fit(list(choices), [row["latency_ms"] for row in rows])
+def unsure(sources: Sequence[Source], choices: Sequence[Choices], rows: Sequence[Row]) -> Unsure:
+    """The relative standard deviation of a latency predictor that is fitted to these rows and to other devices."""
+    predictor = LatencyPredictor().fit(list(choices), [row["latency_ms"] for row in rows], sources=sources)
 
     def spread(candidates: Sequence[Choices]) -> np.ndarray[Any, np.dtype[np.float64]]:
         latency, deviation = predictor.predict(list(candidates), return_std=True)
