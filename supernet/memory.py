@@ -34,7 +34,7 @@ def peak_memory(loading: Callable[[], Call], kind: str) -> tuple[int | None, str
     with suppress(OSError, AttributeError):
         ctypes.CDLL("libc.so.6").malloc_trim(0)  # else the network would live in what was freed before
     try:
-        # Twice, for on a busy machine a reading was once missed, and none was ever too high.
+        # The larger of two: on a busy machine a reading once missed nearly all.
         return max(_growth(loading) for _ in range(2)), "resident memory"
     except OSError:
         return None, "no peak memory: this system does not let it be reset"
