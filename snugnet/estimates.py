@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,8 @@ class Estimates:
 
     accuracy: AccuracyPredictor
     latency: LatencyPredictor
+    again: Callable[[Sequence[Mapping[str, Any]]], Estimates]
+    """Fits to other trials as these were fitted."""
 
     @classmethod
     def fit(
@@ -47,7 +50,8 @@ class Estimates:
         accuracy.fit(choices_of(rows, space), [row["accuracy"] for row in rows])
         timed = {row["id"]: row for row in (*rows, *latencies)}.values()
         latency.fit(choices_of([*timed], space), [row["latency_ms"] for row in timed], sources=sources)
-        return cls(accuracy, latency)
+        again = partial(cls.fit, space=space, kinds=kinds, latencies=latencies, sources=sources)
+        return cls(accuracy, latency, again)
 
 
 def choices_of(rows: Sequence[Mapping[str, Any]], space: SearchSpace) -> list[dict[str, Scalar]]:

@@ -69,19 +69,21 @@ def choose(
     budget: Budget,
     evaluator: Evaluator,
     measure: Callable[[Architecture], Latency],
-    estimate: Callable[[list[dict[str, Any]]], Estimates] | None,
+    estimates: Estimates | None,
     seed: int,
 ) -> Choice:
     """The most accurate candidate whose latency interval lies within the budget, and whose counts do.
 
-    Candidates are the trials and, with `estimate`, which fits predictors to rows, what these propose. Raises UserError,
+    Candidates are the trials and, with `estimates` of them, what the predictors propose. Raises UserError,
     naming the nearest architecture, where none fits.
     """
     space = evaluator.supernet.space
     known, generator = rows, np.random.default_rng(seed)
-    for _ in range(ROUNDS if estimate else 0):
-        assert estimate is not None
-        proposals = _propose(known, budget, space, evaluator, estimate(known), generator)
+    for turn in range(ROUNDS):
+        if estimates is None:
+            break
+        estimates = estimates.again(known) if turn else estimates
+        proposals = _propose(known, budget, space, evaluator, estimates, generator)
         if proposals:
             say(f"evaluating {len(proposals)} architectures that the predictors propose")
             evaluated = zip(proposals, evaluator(proposals), strict=True)

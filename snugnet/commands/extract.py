@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -95,11 +94,9 @@ def extract(
     latencies, space = opened.latencies.rows(), opened.experiment.space
     timed = [row for row in latencies if row["device_id"] == known.device.id and not row["error"]]
     sources = sources_of(latencies, known.device.id, space)
-    enough = len(rows) >= FEWEST_ROWS
-    estimate = partial(Estimates.fit, space=space, kinds=kinds, latencies=timed, sources=sources) if enough else None
-    estimates = estimate(rows) if estimate else None
+    estimates = Estimates.fit(rows, space, kinds, timed, sources) if len(rows) >= FEWEST_ROWS else None
     if id is None:
-        choice = choose(rows, budget, opened.evaluator, measure, estimate, opened.experiment.seed)
+        choice = choose(rows, budget, opened.evaluator, measure, estimates, opened.experiment.seed)
     else:
         choice = _named(id, rows, budget, measure)
     network = inherited(supernet, choice.architecture, data.train)
