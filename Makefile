@@ -4,8 +4,11 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEMO_LATENCY_MS ?= 1
+# One more than cores, for tests wait half of their time for Ray to start, but at most 4.
+TEST_WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(4, 1 + os.cpu_count()))')
+PYTEST := $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup
 
-.PHONY: demo test test-fast gpu check clean
+.PHONY: demo test test-fast test-all gpu check clean
 
 # The whole of snugnet on scikit-learn's digits: train, search, extract, study, report. It starts from nothing each time.
 demo: export OMP_NUM_THREADS = 1
@@ -21,13 +24,15 @@ demo: $(READY)
 	$(BIN)/snugnet study fit runs/digits/study --x params --x train_size --y loss_nats --law additive
 	$(BIN)/snugnet report runs/digits
 
-test: export OMP_NUM_THREADS = 1
+test test-fast test-all: export OMP_NUM_THREADS = 1
 test: $(READY)
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadgroup
+	$(PYTEST) -m "not thorough"
 
-test-fast: export OMP_NUM_THREADS = 1
 test-fast: $(READY)
-	$(BIN)/python -m pytest -m "not slow" -n auto --maxprocesses 4 --dist loadgroup
+	$(PYTEST) -m "not slow and not thorough"
+
+test-all: $(READY)
+	$(PYTEST)
 
 # On a machine with a CUDA GPU: the tests that need one, and the figures of the kernels.
 gpu: $(READY)

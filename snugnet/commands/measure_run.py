@@ -82,6 +82,8 @@ def measure_run(
     seconds = max(SECONDS, experiment.search.latency.max_seconds)
     settings = replace(experiment.search.latency, **{"max_seconds": seconds, **(device_options or {})})
     resources = {on: 1.0} if on else {}
+    if address == LOCAL:
+        device_for(settings, task)  # what this machine cannot do is said before Ray starts
     with opened.exclusive(), connected(address, min_cpus=settings.threads):
         device: Device = call_once(partial(device_for, settings, task), resources)
         calibrations, reference = read_calibrations(opened.folder), typical(experiment.space, task)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 import torch
 
 import snugnet
+from search.cluster import connected
 from search_space import Architecture
 from snugnet.run import Run
 from supernet.data import in_order
@@ -37,7 +39,14 @@ def experiment(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def searched(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def ray() -> Iterator[None]:
+    """One cluster for all commands of this process: they find it connected. Elsewhere each starts its own."""
+    with connected("local"):
+        yield
+
+
+@pytest.fixture(scope="module")
+def searched(ray: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run with 24 trials, made by a real search on a local Ray in two parts."""
     folder = tmp_path_factory.mktemp("searched")
     experiment = folder / "tiny.toml"

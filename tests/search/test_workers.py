@@ -56,6 +56,6 @@ def test_one_worker_that_refuses_ends_the_work_of_all() -> None:
 
 
 def test_work_that_always_fails_ends_with_its_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(search.workers, "MAX_FAILURES", 1)
+    monkeypatch.setattr(search.workers, "MAX_FAILURES", 0)
     with pytest.raises(RuntimeError, match=r"(?s)do not begin again.*ZeroDivisionError: on purpose"):
         work_together(fail, b"", lambda *_: None, num_workers=2)

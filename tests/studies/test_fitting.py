@@ -62,7 +62,12 @@ def test_without_noise_the_coefficients_come_back(law: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "law", [*QUICK, *(pytest.param(law, marks=pytest.mark.slow) for law in ("power_law_ceiling", "additive"))]
+    "law",
+    [
+        *QUICK,
+        pytest.param("additive", marks=pytest.mark.slow),
+        pytest.param("power_law_ceiling", marks=pytest.mark.thorough),
+    ],
 )
 def test_intervals_cover_the_truth_as_often_as_they_claim(law: str) -> None:
     """Misses follow a binomial: 3 standard deviations below the claim fail. Nor may intervals be twice too wide."""

@@ -41,7 +41,9 @@ def _build(entry: Entry, ndim: int) -> nn.Module:
     return make(entry.kind, Component(entry.name, **names), *sizes, ndim=ndim)
 
 
-@pytest.mark.parametrize("ndim", [pytest.param(1, marks=pytest.mark.slow), 2, pytest.param(3, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "ndim", [pytest.param(1, marks=pytest.mark.thorough), 2, pytest.param(3, marks=pytest.mark.thorough)]
+)
 def test_onnx_runtime_computes_what_torch_computes(ndim: int, tmp_path: Path) -> None:
     shape = (WIDTH, *SPATIAL[:ndim])
     with torch.random.fork_rng():
