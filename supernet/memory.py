@@ -13,6 +13,9 @@ import torch
 
 from supernet.timers import Call
 
+READINGS = 3
+"""The largest counts: what the process gives back meanwhile, such as a library's pages, makes a reading too small."""
+
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
@@ -31,16 +34,15 @@ def peak_memory(loading: Callable[[], Call], kind: str) -> tuple[int | None, str
         loading()()
         torch.cuda.synchronize()
         return torch.cuda.max_memory_allocated() - before, "CUDA allocations"
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL("libc.so.6").malloc_trim(0)  # else the network would live in what was freed before
     try:
-        # The larger of two: on a busy machine a reading once missed nearly all.
-        return max(_growth(loading) for _ in range(2)), "resident memory"
+        return max(_growth(loading) for _ in range(READINGS)), "resident memory"
     except OSError:
         return None, "no peak memory: this system does not let it be reset"
 
 
 def _growth(loading: Callable[[], Call]) -> int:
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").malloc_trim(0)  # else the network would live in what was freed before
     CLEAR.write_text("5")  # the highest resident memory begins again at the present one (proc(5))
     before = _resident("VmRSS")
     loading()()
