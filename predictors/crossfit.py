@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import cached_property, partial
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,7 @@ from scipy.stats import norm
 from predictors.conformal import cv_plus, split
 from predictors.learner import Learner
 from predictors.rows import Array
+from predictors.threads import few_threads
 
 ROWS_TIMES_FOLDS = 3000
 """Bounds the work: 20 folds up to 150 rows, then fewer, 3 at the least. With few folds their models know much less than
@@ -29,35 +31,25 @@ TRUST_IN_FIRST = 16.0
 class CrossFit:
     """One learner, or the blend of two, on columns (rows, columns) and scores (rows,), the targets on the link's scale.
 
-    Rows with equal `keys` stay in one fold, so that copies of an architecture do not pass for a test. `residuals` are
-    those of held-out rows in units of the spread that the first learner predicted for them, and `calibration` turns
-    that spread into a standard deviation.
+    Rows with equal `keys` stay in one fold, so that copies of an architecture do not pass for a test. One learner's
+    mean needs no fold; those are fitted when the first error bar is asked for.
     """
 
     def __init__(
         self, makers: list[Callable[[], Learner]], columns: Array, scores: Array, keys: list[str], seed: int
     ) -> None:
-        self.fold = split(keys, int(np.clip(ROWS_TIMES_FOLDS // len(keys), 3, 20)), seed)
         self.learners = [make().fit(columns, scores) for make in makers]
-        num_folds = self.fold.max() + 1
-        folds = [self.fold] + [self.fold % SECOND_FOLDS] * (len(makers) - 1)
-        by_learner = [
-            [make().fit(columns[fold != k], scores[fold != k]) for k in range(fold.max() + 1)]
-            for make, fold in zip(makers, folds, strict=True)
-        ]
-        self.fold_learners = [[learners[k % len(learners)] for learners in by_learner] for k in range(num_folds)]
-        held_out, doubts = np.empty((len(makers), 2, len(scores))), np.empty(len(scores))
-        for k, learners in enumerate(self.fold_learners):
-            out = self.fold == k
-            held_out[:, :, out] = [learner.predict(columns[out]) for learner in learners]
-            doubts[out] = learners[0].doubt(columns[out])
         self.floor = max(MIN_SPREAD * scores.std(), 1e-12)
-        self.share = 1.0 if len(makers) == 1 else best_share(scores, held_out[0, 0], held_out[1, 0])
-        mean = self.share * held_out[0, 0] + (1 - self.share) * held_out[-1, 0]
-        spread = np.maximum(held_out[0, 1], self.floor)
-        self.residuals = np.abs(scores - mean) / spread
-        self.most_doubt = doubts.max()
-        self.calibration = np.sqrt(np.mean((scores - mean) ** 2) / np.mean(spread**2))
+        self._fit_folds = partial(Folds, makers, columns, scores, keys, seed, self.floor)
+
+    @cached_property
+    def folds(self) -> Folds:
+        return self._fit_folds()
+
+    @property
+    def share(self) -> float:
+        """Of the first learner in the blend."""
+        return 1.0 if len(self.learners) == 1 else self.folds.share
 
     def mean(self, columns: Array) -> Array:
         """The mean (rows,) alone."""
@@ -67,31 +59,69 @@ class CrossFit:
     def predict(self, columns: Array) -> tuple[Array, Array]:
         """Mean and standard deviation (rows,) of a new measurement."""
         mean, spread = self._blend(self.learners, columns)
-        return mean, spread * self.calibration
+        return mean, spread * self.folds.calibration
 
     def central(self, columns: Array) -> tuple[Array, Array]:
         """Mean and standard deviation (rows,) of the normal distribution whose middle 80% hold as many held-out
         errors: a few wild ones do not widen it.
         """
         mean, spread = self._blend(self.learners, columns)
-        return mean, spread * np.quantile(self.residuals, 0.8) / NORMAL_90
+        return mean, spread * np.quantile(self.folds.residuals, 0.8) / NORMAL_90
 
     def interval(self, columns: Array, coverage: float) -> tuple[Array, Array]:
         """Ends (rows,) of CV+ intervals, never excluding the prediction itself."""
-        by_fold = np.array([self._blend(learners, columns) for learners in self.fold_learners])
-        centre, spread = by_fold[self.fold, 0].T, by_fold[self.fold, 1].T
-        low, high = cv_plus(centre, self.residuals * spread, coverage)
+        by_fold = np.array([self._blend(learners, columns) for learners in self.folds.learners])
+        centre, spread = by_fold[self.folds.fold, 0].T, by_fold[self.folds.fold, 1].T
+        low, high = cv_plus(centre, self.folds.residuals * spread, coverage)
         mean, _ = self._blend(self.learners, columns)
         return np.minimum(low, mean), np.maximum(high, mean)
 
     def far(self, columns: Array) -> npt.NDArray[np.bool_]:
         """Whether the first learner doubts each row (rows,) more than any that was held out of its fit."""
-        return self.learners[0].doubt(columns) > FAR * self.most_doubt
+        return self.learners[0].doubt(columns) > FAR * self.folds.most_doubt
 
-    def _blend(self, learners: list[Learner], columns: Array) -> tuple[Array, Array]:
+    def _blend(self, learners: Sequence[Learner], columns: Array) -> tuple[Array, Array]:
         predicted = [learner.predict(columns) for learner in learners]
         mean = self.share * predicted[0][0] + (1 - self.share) * predicted[-1][0]
         return mean, np.maximum(predicted[0][1], self.floor)
+
+
+class Folds:
+    """Learners fitted without each fold, and what they get wrong on it.
+
+    `learners` are those of each fold, `fold` (rows,) says which one held a row out. `residuals` are those of held-out
+    rows in units of the spread that the first learner predicted for them, at least `floor`, and `calibration` turns
+    that spread into a standard deviation.
+    """
+
+    def __init__(
+        self,
+        makers: list[Callable[[], Learner]],
+        columns: Array,
+        scores: Array,
+        keys: list[str],
+        seed: int,
+        floor: float,
+    ) -> None:
+        self.fold = split(keys, int(np.clip(ROWS_TIMES_FOLDS // len(keys), 3, 20)), seed)
+        folds = [self.fold] + [self.fold % SECOND_FOLDS] * (len(makers) - 1)
+        with few_threads(len(scores)):
+            by_learner = [
+                [make().fit(columns[fold != k], scores[fold != k]) for k in range(fold.max() + 1)]
+                for make, fold in zip(makers, folds, strict=True)
+            ]
+        self.learners = [[each[k % len(each)] for each in by_learner] for k in range(self.fold.max() + 1)]
+        held_out, doubts = np.empty((len(makers), 2, len(scores))), np.empty(len(scores))
+        for k, learners in enumerate(self.learners):
+            out = self.fold == k
+            held_out[:, :, out] = [learner.predict(columns[out]) for learner in learners]
+            doubts[out] = learners[0].doubt(columns[out])
+        self.share = 1.0 if len(makers) == 1 else best_share(scores, held_out[0, 0], held_out[1, 0])
+        mean = self.share * held_out[0, 0] + (1 - self.share) * held_out[-1, 0]
+        spread = np.maximum(held_out[0, 1], floor)
+        self.residuals = np.abs(scores - mean) / spread
+        self.most_doubt = doubts.max()
+        self.calibration = np.sqrt(np.mean((scores - mean) ** 2) / np.mean(spread**2))
 
 
 def best_share(scores: Array, first: Array, second: Array) -> float:

@@ -31,12 +31,13 @@ def stratified(space: SearchSpace, task: Task, seed: int, number: int) -> list[A
     """
     flops, chosen = flops_of_parts(task), dict[str, Architecture]()
     low, high = map(math.log, flops_range(space, flops))
-    left = sorted(space.enumerate(), key=lambda a: a.id) if space.size <= SMALL else []
+    listed = sorted(space.enumerate(), key=lambda a: a.id) if space.size <= SMALL else []
+    left = [(math.log(flops(architecture)), architecture) for architecture in listed]
     for place, share in enumerate(islice(van_der_corput(), min(number, space.size))):
         wanted = low + share * (high - low)
         if left:
-            found = min(left, key=lambda a: abs(math.log(flops(a)) - wanted))
-            left.remove(found)
+            closest = min(range(len(left)), key=lambda i: abs(left[i][0] - wanted))
+            _, found = left.pop(closest)
             chosen[found.id] = found
             continue
         for attempt in range(ATTEMPTS):

@@ -107,6 +107,7 @@ def test_compute_is_of_the_cpu_where_both_recorded_it() -> None:
     assert (both.ratio, both.of_cpu) == (2.5, True)
 
 
+@pytest.mark.thorough
 def test_compute_says_that_a_start_and_a_teacher_are_not_counted(run: Path, tmp_path: Path) -> None:
     assert audit(run, "--architectures", "3")["compute"]["not_counted"] == []
     named = f'[supernet]\nstart = "{run}"\nteacher = "{run}"'
@@ -119,6 +120,7 @@ def test_compute_says_that_a_start_and_a_teacher_are_not_counted(run: Path, tmp_
     assert out.count("not counted: what training the supernet's start and teacher has cost\n") == 1
 
 
+@pytest.mark.thorough
 def test_more_architectures_keep_those_that_are_trained(run: Path, extended: Path) -> None:
     before, after = rows_of(run), rows_of(extended)
     assert len(after) == 6
@@ -148,6 +150,7 @@ def test_without_epochs_the_largest_costs_what_the_supernet_did(run: Path) -> No
     assert audit(run, "--architectures", "3")["epochs"] == opened.epochs_alone
 
 
+@pytest.mark.thorough
 def test_other_epochs_are_kept_apart(run: Path, tmp_path: Path) -> None:
     folder, first = Path(shutil.copytree(run, tmp_path / "run")), audit(run, "--architectures", "3")
     shorter = audit(folder, "--architectures", "3", "--epochs", "1")
@@ -156,6 +159,7 @@ def test_other_epochs_are_kept_apart(run: Path, tmp_path: Path) -> None:
     assert audit(folder, "--architectures", "3")["architectures"] == first["architectures"]
 
 
+@pytest.mark.thorough
 def test_seeds_are_trained_apart_and_averaged(run: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(run, tmp_path / "run"))
     found = audit(folder, "--architectures", "3", "--seeds", "2")
@@ -167,6 +171,7 @@ def test_seeds_are_trained_apart_and_averaged(run: Path, tmp_path: Path) -> None
     assert any(one["by_seed"][0] != one["by_seed"][1] for one in found["architectures"])
 
 
+@pytest.mark.thorough
 def test_an_architecture_that_cannot_be_trained_is_left_out_and_said(extended: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(extended, tmp_path / "run"))
     shutil.rmtree(folder / "audit")

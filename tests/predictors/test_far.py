@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
 
-from predictors import AccuracyPredictor, LatencyPredictor, predictor
-from predictors.crossfit import CrossFit
+from predictors import AccuracyPredictor, LatencyPredictor
+from predictors.latency import AdditiveLatency
 
 
 @pytest.mark.parametrize("make", [LatencyPredictor, AccuracyPredictor])
@@ -40,12 +40,16 @@ def test_a_fit_uses_one_thread_on_few_rows_and_gives_the_others_back(
 
     seen: list[int] = []
 
-    def watched(*arguments: Any) -> CrossFit:
+    def watched(ridge: AdditiveLatency, columns: Any, targets: Any) -> AdditiveLatency:
         seen.extend(threads())
-        return CrossFit(*arguments)
+        return fit(ridge, columns, targets)
 
-    monkeypatch.setattr(predictor, "CrossFit", watched)
+    fit = AdditiveLatency.fit
+    monkeypatch.setattr(AdditiveLatency, "fit", watched)
     before, rows = threads(), draw_rows(20, 4)
-    LatencyPredictor().fit(rows, cost_of(rows))
+    fitted = LatencyPredictor().fit(rows, cost_of(rows))
+    assert len(seen) == len(before)
+    fitted.predict_interval(rows)
+    assert len(seen) == 21 * len(before)  # one without each of 20 folds, not before they are needed
     assert set(seen) == {1}
     assert threads() == before

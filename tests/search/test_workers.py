@@ -42,6 +42,7 @@ def fail(line: Line) -> None:
     raise ZeroDivisionError("on purpose")
 
 
+@pytest.mark.thorough
 def test_a_lost_worker_makes_all_begin_again_from_what_was_kept_last() -> None:
     told: list[tuple[Any, bytes | None]] = []
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
@@ -55,6 +56,7 @@ def test_one_worker_that_refuses_ends_the_work_of_all() -> None:
         work_together(refuse, b"", lambda *_: None, num_workers=2)
 
 
+@pytest.mark.thorough
 def test_work_that_always_fails_ends_with_its_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(search.workers, "MAX_FAILURES", 0)
     with pytest.raises(RuntimeError, match=r"(?s)do not begin again.*ZeroDivisionError: on purpose"):

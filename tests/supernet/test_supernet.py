@@ -88,7 +88,7 @@ def test_gradients_are_those_of_the_subnet_inside_the_slice_and_zero_outside(
         assert all(weight.grad is None for name, weight in supernet.weights.items() if name not in used)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_onnx_runtime_agrees_on_whole_networks(task: Task, supernets: dict[Task, Supernet], tmp_path: Path) -> None:
     """Components are exported one by one in components/test_onnx.py; an export takes many seconds."""
     network = supernets[task].eval().extract(SPACE.sample(np.random.default_rng(0)))
