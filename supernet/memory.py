@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import mmap
 import re
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,8 +14,8 @@ import torch
 
 from supernet.timers import Call
 
-READINGS = 3
-"""The largest counts: what the process gives back meanwhile, such as a library's pages, makes a reading too small."""
+MIB, PAGE, DONTNEED = 2**20, mmap.PAGESIZE, 4
+HELD_MIB = 256
 
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
@@ -35,18 +36,37 @@ def peak_memory(loading: Callable[[], Call], kind: str) -> tuple[int | None, str
         torch.cuda.synchronize()
         return torch.cuda.max_memory_allocated() - before, "CUDA allocations"
     try:
-        return max(_growth(loading) for _ in range(READINGS)), "resident memory"
+        return _growth(loading), "resident memory"
     except OSError:
         return None, "no peak memory: this system does not let it be reset"
 
 
 def _growth(loading: Callable[[], Call]) -> int:
     with suppress(OSError, AttributeError):
-        ctypes.CDLL("libc.so.6").malloc_trim(0)  # else the network would live in what was freed before
+        _give_back()  # else the network would live in what was freed before
     CLEAR.write_text("5")  # the highest resident memory begins again at the present one (proc(5))
     before = _resident("VmRSS")
     loading()()
     return max(_resident("VmHWM") - before, 0)
+
+
+def _give_back() -> None:
+    """Free memory back to the system (glibc). `malloc_trim` leaves the end of every heap but the first, and a failed
+    allocation moves its thread to another heap for good: so take what is free there and drop its pages.
+    """
+    libc = ctypes.CDLL("libc.so.6")
+    libc.malloc.restype, libc.malloc.argtypes, libc.free.argtypes = (
+        ctypes.c_void_p,
+        [ctypes.c_size_t],
+        [ctypes.c_void_p],
+    )
+    libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+    libc.malloc_trim(0)
+    held = [address for address in (libc.malloc(MIB) for _ in range(HELD_MIB)) if address]
+    for address in held:
+        libc.madvise(-(-address // PAGE) * PAGE, MIB - PAGE, DONTNEED)
+    for address in held:
+        libc.free(address)
 
 
 def _resident(field: str) -> int:

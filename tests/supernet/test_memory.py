@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -41,3 +44,20 @@ def test_memory_that_was_freed_before_does_not_hide_it() -> None:
     found, _ = peak_memory(lambda: lambda: [torch.ones(MIB // 16) for _ in range(256)], "cpu")
     assert found is not None
     assert found / MIB >= 60
+
+
+def test_a_failed_allocation_does_not_hide_it() -> None:
+    """It moves the thread to a heap whose end stays with the allocator, if large blocks were freed before."""
+    script = """
+import torch
+from supernet.memory import peak_memory
+def using(mib):
+    return lambda: lambda: torch.ones(mib * 2**18).sum()
+torch.ones(31 * 2**18)
+try:
+    torch.empty(10**14)
+except RuntimeError:
+    print(*(peak_memory(using(mib), "cpu")[0] / 2**20 for mib in (20, 30, 25, 20)))
+"""
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert [float(mib) for mib in found.split()] == pytest.approx([20, 30, 25, 20], abs=2)
