@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import sys
 from pathlib import Path
 
@@ -46,3 +47,10 @@ def test_no_file_is_vague_or_long(path: Path) -> None:
     assert not {"utils", "util", "common", "helpers", "misc", "core"} & {path.stem, *path.parent.parts}
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 350
     assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))), "a module says what it is"
+
+
+@pytest.mark.xdist_group("house")
+@pytest.mark.skipif("PYTEST_XDIST_WORKER" not in os.environ, reason="a single process keeps every group together")
+def test_a_group_of_tests_stays_on_one_worker(request: pytest.FixtureRequest) -> None:
+    """Else the journeys would be made anew on every worker. pytest-xdist knows the group by the end of the id."""
+    assert request.node.nodeid.endswith("@house")
