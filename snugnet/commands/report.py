@@ -141,10 +141,15 @@ def _predictors(run: Run) -> Section:
     cards = quality_of_predictors(run)
     if not cards:
         return Section(title, paragraph("No finished trials to judge predictors on."), filled=False)
-    names = [name for name in next(iter(cards.values())) if name != "reason"]
-    rows = [[metric, *(card[name] for name in names), card.get("reason") or ""] for metric, card in cards.items()]
+    names = [name for name in next(iter(cards.values())) if name not in ("reason", "learning_curve")]
+    rows = [[metric, *(card[name] for name in names), card["reason"]] for metric, card in cards.items()]
     words = "From trials held out in cross-validation: what the predictor says of architectures it was not fitted on."
-    return Section(title, paragraph(words) + table(["metric", *names, "note"], rows))
+    html = paragraph(words) + table(["metric", *names, "note"], rows)
+    known = {m: [p for p in card["learning_curve"] if p["kendall"] is not None] for m, card in cards.items()}
+    lines = {m: ([p["rows"] for p in ps], [p["kendall"] for p in ps]) for m, ps in known.items() if len(ps) > 1}
+    if lines:
+        html += figure("Would more trials help?", ("trials learned from", "Kendall's tau"), lines)
+    return Section(title, html)
 
 
 def _study(run: Run) -> Section:

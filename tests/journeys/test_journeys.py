@@ -136,6 +136,7 @@ def test_the_report_is_one_page_with_everything(searched: Path, experiment: Path
     page = (folder / "report.html").read_text()
     assert "http://" not in page.split("</script>", 1)[1]
     assert call("front", str(folder))["front"][0]["id"] in page
+    assert "Would more trials help?" in page and "{&#x27;" not in page  # no dict as Python writes it
 
 
 def test_a_study_trains_its_grid_resumes_and_is_fitted(experiment: Path, tmp_path: Path) -> None:
