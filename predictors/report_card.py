@@ -11,7 +11,7 @@ from scipy.stats import kendalltau, spearmanr
 
 from predictors.conformal import split
 from predictors.predictor import Predictor
-from predictors.rows import Array, measured
+from predictors.rows import Array, Rows, measured
 from predictors.threads import few_threads
 
 NUM_FOLDS = 5
@@ -88,7 +88,7 @@ def report_card(rows: Any, y: Any, make_predictor: Callable[[], Predictor], seed
 
 
 def _curve_point(
-    table: list[Any],
+    table: Rows,
     targets: Array,
     folds: list[Any],
     share: float,
@@ -104,21 +104,21 @@ def _curve_point(
         predicted = np.empty(len(targets))
         for k in range(NUM_FOLDS):
             out, kept = np.flatnonzero(fold == k), generator.permutation(np.flatnonzero(fold != k))[:num_rows]
-            predictor = make_predictor().fit([table[i] for i in kept], targets[kept])
-            predicted[out] = predictor.predict([table[i] for i in out])
+            predictor = make_predictor().fit(table.at(kept), targets[kept])
+            predicted[out] = predictor.predict(table.at(out))
         points.append(_errors(predicted, targets))
     return CurvePoint(num_rows, *(_mean([point[name] for point in points]) for name in ("kendall", "mape")))
 
 
 def _cross_validate(
-    table: list[Any], targets: Array, fold: Any, make_predictor: Callable[[], Predictor]
+    table: Rows, targets: Array, fold: Any, make_predictor: Callable[[], Predictor]
 ) -> dict[str, float]:
     predicted, low, high = np.empty((3, len(targets)))
     for k in range(NUM_FOLDS):
         out = np.flatnonzero(fold == k)
         kept = np.flatnonzero(fold != k)
-        predictor = make_predictor().fit([table[i] for i in kept], targets[kept])
-        held_out = [table[i] for i in out]
+        predictor = make_predictor().fit(table.at(kept), targets[kept])
+        held_out = table.at(out)
         predicted[out] = predictor.predict(held_out)
         low[out], high[out] = predictor.predict_interval(held_out, coverage=0.9)
     width = float(np.mean(high - low))

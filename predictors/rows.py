@@ -19,6 +19,9 @@ Row = dict[str, str | float]
 class Rows(list[Row]):
     """Rows that were checked, and need not be again."""
 
+    def at(self, positions: Iterable[int]) -> Rows:
+        return Rows(self[i] for i in positions)
+
 
 def as_rows(rows: Any) -> Rows:
     """A DataFrame or a list of dicts of choices as a list of dicts; an entry of None or NaN is a choice not made.
@@ -58,7 +61,7 @@ def measured(rows: Any, y: Any) -> tuple[Rows, Array, list[str]]:
     targets = as_targets(y, len(table))
     keys = [json.dumps(sorted(row.items())) for row in table]
     order = sorted(range(len(table)), key=lambda i: (keys[i], targets[i]))
-    return Rows(table[i] for i in order), targets[order], [keys[i] for i in order]
+    return table.at(order), targets[order], [keys[i] for i in order]
 
 
 def evenly(num_rows: int, most: int) -> npt.NDArray[np.intp]:

@@ -33,7 +33,7 @@ class Source:
         make_ridge: Callable[[npt.NDArray[np.intp], npt.NDArray[np.bool_]], GroupedRidge],
     ) -> Source:
         some = evenly(len(table), SOURCE_ROWS)
-        rows = Rows(table[i] for i in some)
+        rows = table.at(some)
         encoder, link = ChoiceEncoder().fit(rows), link.fit(targets[some])
         columns = encoder.transform(rows)
         ridge = make_ridge(encoder.groups_, encoder.indicator_).fit(columns, link.forward(targets[some]))
