@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from search_space import Architecture, UserError
+from snugnet import selection
 from snugnet.selection import Budget, choose
 from supernet.latency import Latency
 from tests.spaces import every_component
@@ -35,23 +36,37 @@ def rows_of(number: int) -> list[dict[str, Any]]:
     ]
 
 
-def chosen(limit: float, slower: float, number: int = 60) -> tuple[float, int]:
-    """The latency that the row of the chosen subnet names, and how many were measured."""
+def chosen(limit: float, slower: float, number: int = 60, lucky: int = 0) -> tuple[float, int]:
+    """The number of the chosen subnet, its latency, and how many were measured; the rows of the `lucky` slowest say
+    1 ms, and then a predictor knows better.
+    """
     rows, measured = rows_of(number), []
-    by_id = {row["id"]: row["latency_ms"] for row in rows}
+    latency = {row["id"]: row["latency_ms"] for row in rows}
+    for row in rows[number - lucky :]:
+        row["latency_ms"] = 1.0
 
     def measure(architecture: Architecture) -> Latency:
-        measured.append(found := by_id[architecture.id] * slower)
+        measured.append(found := latency[architecture.id] * slower)
         fields = dict.fromkeys(Latency.__dataclass_fields__, 0)
         return Latency(**fields | {"median_ms": found, "low_ms": found, "high_ms": found})
 
+    known = {str(SPACE.choices(Architecture.from_json(row["architecture"]))): latency[row["id"]] for row in rows}
+    predictor = SimpleNamespace(predict=lambda choices: [known[str(each)] for each in choices])
+    estimates: Any = SimpleNamespace(latency=predictor) if lucky else None
     evaluator: Any = SimpleNamespace(supernet=SimpleNamespace(space=SPACE))
-    return choose(rows, Budget(latency_ms=limit), evaluator, measure, None, 0).row["latency_ms"], len(measured)
+    row = choose(rows, Budget(latency_ms=limit), evaluator, measure, estimates, 0).row
+    return latency[row["id"]], len(measured)
 
 
 @pytest.mark.parametrize(("slower", "best", "most"), [(1.0, 50, 1), (1.5, 33, 2), (3.0, 16, 2), (0.9, 50, 1)])
 def test_a_machine_that_is_slower_than_its_rows_costs_one_measurement(slower: float, best: int, most: int) -> None:
     assert chosen(50, slower) == (best, most)
+
+
+def test_rows_that_were_lucky_do_not_use_up_the_measurements(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(selection, "_propose", lambda *_: [])
+    assert chosen(30, 1.0, lucky=20) == (30, 1)
+    assert chosen(30, 1.5, lucky=20) == (20, 2)
 
 
 def test_where_nothing_fits_the_nearest_is_named() -> None:
