@@ -185,6 +185,7 @@ def test_an_architecture_that_cannot_be_trained_is_left_out_and_said(extended: P
     assert "only 1 of 3 architectures could be trained alone: it diverged" in err
 
 
+@pytest.mark.thorough
 def test_a_killed_audit_loses_only_what_was_in_flight(ray: None, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(trained_run(), tmp_path / "run"))
     command = [sys.executable, "-m", "snugnet", "audit", str(folder), "--architectures", "4", "--epochs", "8"]

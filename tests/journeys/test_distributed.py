@@ -91,6 +91,7 @@ def test_a_killed_worker_is_replaced_and_the_run_ends_as_if_nothing_had_happened
         np.testing.assert_allclose(weights[name], weight, atol=1e-3)
 
 
+@pytest.mark.thorough
 def test_a_signal_ends_the_step_and_another_number_of_workers_goes_on(
     experiment: Path, alone: Path, tmp_path: Path
 ) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.kill import kill_search, kill_train
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.thorough
 
 
 def test_killed_training_and_search_lose_nothing(tmp_path: Path) -> None:

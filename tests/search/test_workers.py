@@ -14,7 +14,7 @@ from search.workers import Line, work_together
 from search_space import UserError
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.thorough,
     pytest.mark.xdist_group("distributed"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning", "ignore::FutureWarning"),
 ]
@@ -42,7 +42,6 @@ def fail(line: Line) -> None:
     raise ZeroDivisionError("on purpose")
 
 
-@pytest.mark.thorough
 def test_a_lost_worker_makes_all_begin_again_from_what_was_kept_last() -> None:
     told: list[tuple[Any, bytes | None]] = []
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
@@ -56,7 +55,6 @@ def test_one_worker_that_refuses_ends_the_work_of_all() -> None:
         work_together(refuse, b"", lambda *_: None, num_workers=2)
 
 
-@pytest.mark.thorough
 def test_work_that_always_fails_ends_with_its_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(search.workers, "MAX_FAILURES", 0)
     with pytest.raises(RuntimeError, match=r"(?s)do not begin again.*ZeroDivisionError: on purpose"):
