@@ -31,8 +31,8 @@ TRUST_IN_FIRST = 16.0
 class CrossFit:
     """One learner, or the blend of two, on columns (rows, columns) and scores (rows,), the targets on the link's scale.
 
-    Rows with equal `keys` stay in one fold, so that copies of an architecture do not pass for a test. One learner's
-    mean needs no fold; those are fitted when the first error bar is asked for.
+    Rows with equal `keys` stay in one fold, so that copies of an architecture do not pass for a test. `share` is the
+    weight of the first learner. One learner's mean needs no folds, which are fitted for its first error bar.
     """
 
     def __init__(
@@ -41,15 +41,11 @@ class CrossFit:
         self.learners = [make().fit(columns, scores) for make in makers]
         self.floor = max(MIN_SPREAD * scores.std(), 1e-12)
         self._fit_folds = partial(Folds, makers, columns, scores, keys, seed, self.floor)
+        self.share = 1.0 if len(makers) == 1 else self.folds.share
 
     @cached_property
     def folds(self) -> Folds:
         return self._fit_folds()
-
-    @property
-    def share(self) -> float:
-        """Of the first learner in the blend."""
-        return 1.0 if len(self.learners) == 1 else self.folds.share
 
     def mean(self, columns: Array) -> Array:
         """The mean (rows,) alone."""

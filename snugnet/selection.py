@@ -79,8 +79,9 @@ def choose(
     """
     space = evaluator.supernet.space
     known, generator = rows, np.random.default_rng(seed)
-    for _ in range(ROUNDS if estimates else 0):
-        assert estimates is not None
+    for _ in range(ROUNDS):
+        if estimates is None:
+            break
         proposals = _propose(known, budget, space, evaluator, estimates, generator)
         if not proposals:
             break

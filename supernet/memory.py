@@ -55,11 +55,8 @@ def _give_back() -> None:
     allocation moves its thread to another heap for good: so take what is free there and drop its pages.
     """
     libc = ctypes.CDLL("libc.so.6")
-    libc.malloc.restype, libc.malloc.argtypes, libc.free.argtypes = (
-        ctypes.c_void_p,
-        [ctypes.c_size_t],
-        [ctypes.c_void_p],
-    )
+    libc.malloc.argtypes, libc.malloc.restype = [ctypes.c_size_t], ctypes.c_void_p
+    libc.free.argtypes = [ctypes.c_void_p]
     libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
     libc.malloc_trim(0)
     held = [address for address in (libc.malloc(MIB) for _ in range(HELD_MIB)) if address]

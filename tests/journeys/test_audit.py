@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,6 @@ import numpy as np
 import pytest
 from scipy.stats import kendalltau
 
-from search.cluster import connected
 from search_space import Architecture
 from snugnet.alone import train_alone
 from snugnet.commands.train import train
@@ -32,13 +30,6 @@ from supernet.settings import TrainingSettings
 from tests.journey import DIGITS, run_cli, trained_run
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("audit")]
-
-
-@pytest.fixture(scope="module")
-def ray() -> Iterator[None]:
-    """One cluster for all audits of this process: they find it connected."""
-    with connected("local"):
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ import pytest
 import torch
 
 import snugnet
-from search.cluster import connected
 from search_space import Architecture
 from snugnet.run import Run
 from supernet.data import in_order
@@ -36,13 +34,6 @@ def experiment(tmp_path: Path) -> Path:
     path = tmp_path / "tiny.toml"
     path.write_text(DIGITS)
     return path
-
-
-@pytest.fixture(scope="module")
-def ray() -> Iterator[None]:
-    """One cluster for all commands of this process: they find it connected. Elsewhere each starts its own."""
-    with connected("local"):
-        yield
 
 
 @pytest.fixture(scope="module")

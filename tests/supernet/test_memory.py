@@ -47,13 +47,19 @@ def test_memory_that_was_freed_before_does_not_hide_it() -> None:
 
 
 def test_a_failed_allocation_does_not_hide_it() -> None:
-    """It moves the thread to a heap whose end stays with the allocator, if large blocks were freed before."""
+    """It moves the thread to the heap of one that has ended; its end stays with the allocator once large blocks were
+    freed.
+    """
     script = """
+import threading
 import torch
 from supernet.memory import peak_memory
 def using(mib):
     return lambda: lambda: torch.ones(mib * 2**18).sum()
 torch.ones(31 * 2**18)
+thread = threading.Thread(target=using(1)())
+thread.start()
+thread.join()
 try:
     torch.empty(10**14)
 except RuntimeError:

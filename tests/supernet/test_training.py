@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from search_space import Architecture, SearchSpace, UserError
 from supernet.checkpoint import content_hash, load_tensors, save_tensors
-from supernet.cost import cost
+from supernet.cost import flops_of_parts
 from supernet.data import DataConfig, batches, in_order, load_data
 from supernet.evaluation import evaluate, recalibrate
 from supernet.losses import subnet_loss
@@ -25,7 +25,6 @@ from supernet.network import Network, Task
 from supernet.optimizer import BETAS, EPSILON, SubnetAdamW
 from supernet.orthogonality import soft_orthogonality
 from supernet.policies import POLICIES, policy
-from supernet.policies.complexity import Complexity
 from supernet.policies.policy import Draw
 from supernet.settings import HINTS, TrainingSettings
 from supernet.slicing import cut
@@ -146,7 +145,7 @@ def test_a_step_changes_nothing_outside_what_its_subnets_reach() -> None:
     assert not any(gradient.any() for gradient in optimizer._tensors[1].values())
 
 
-FLOPS = Complexity(lambda architecture: cost(architecture, TASK).flops)
+FLOPS = flops_of_parts(TASK)
 
 
 def _draw(step: int, loss: Callable[[Architecture], float] = lambda _: 1.0) -> Draw:
