@@ -2,8 +2,8 @@
 
 A trained run is copied into the folder of results and then used by its commands, so an interrupted benchmark continues:
 
-* `measure --architectures 100`: predictors fitted to these latencies predict those of 500 random architectures, which
-  are then measured as well; each decision of these is uniform.
+* `measure --parts --architectures 100`: predictors fitted to the first 5 to all of these latencies, with the parts and
+  without, predict those of 500 random architectures, which are then measured; each decision of these is uniform.
 * `search --trials 200`, and for each of 20 budgets, evenly spaced between the 5th and the 95th percentile of the random
   latencies, `extract --latency-ms`. The subnet is measured anew; its accuracy on the search split is compared with that
   of the best of the 500 that measured within the budget.
@@ -23,13 +23,12 @@ import numpy as np
 import torch
 
 from benchmarks.kept_accuracy import distinct
-from predictors import LatencyPredictor
 from snugnet.calibration import read_calibrations, typical
 from snugnet.commands.extract import extract
 from snugnet.commands.measure import Measured, measure
 from snugnet.commands.measure_run import SECONDS
 from snugnet.commands.search import search
-from snugnet.estimates import choices_of
+from snugnet.estimates import Background, choices_of
 from snugnet.evaluator import inherited, quality_of
 from snugnet.latencies import Latencies
 from snugnet.progress import Progress
@@ -60,7 +59,8 @@ BUDGETS = Schema(
     ),
     key=("number",),
 )
-MEASURED, DRAWN, TRIALS, NUM_BUDGETS = 100, 500, 200, 20
+NUMBERS = (5, 10, 20, 50, 100)
+DRAWN, TRIALS, NUM_BUDGETS = 500, 200, 20
 
 Rows = list[dict[str, Any]]
 
@@ -68,9 +68,9 @@ Rows = list[dict[str, Any]]
 def random_rows(run: Run, table: Table) -> Rows:
     """Latency and inherited accuracy of random architectures."""
     drawn, known = distinct(run.experiment.space, DRAWN, run.experiment.seed + 1), {row["id"] for row in table.rows()}
-    reference = typical(run.experiment.space, run.task)
+    references = typical(run.experiment.space, run.task)
     settings = replace(run.experiment.search.latency, max_seconds=SECONDS)
-    meter = Latencies(run.task, settings, reference, read_calibrations(run.folder))
+    meter = Latencies(run.task, settings, references, read_calibrations(run.folder))
     progress = Progress("random architectures", DRAWN, len(known))
     for architecture in drawn:
         if architecture.id not in known:
@@ -83,22 +83,23 @@ def random_rows(run: Run, table: Table) -> Rows:
 
 
 def predictions(run: Run, rows: Rows) -> None:
-    """Print how well the measured rows predict the random ones."""
-    known = {row["id"]: row for row in run.latencies.rows() if not row["error"]}
-    new = [row for row in rows if row["id"] not in known]
+    """Print how well the measured rows predict the random ones, with the parts of the space and without."""
+    known = [row for row in run.latencies.rows() if not row["error"]]
+    new = [row for row in rows if row["id"] not in {row["id"] for row in known}]
     space, truth = run.experiment.space, np.array([row["latency_ms"] for row in new])
-    predictor = LatencyPredictor().fit(
-        choices_of([*known.values()], space), [row["latency_ms"] for row in known.values()]
-    )
-    choices = choices_of(new, space)
-    errors = np.abs(np.asarray(predictor.predict(choices)) / truth - 1)
-    low, high = predictor.predict_interval(choices)
-    noise = next(iter(known.values()))["noise_floor"]
-    print(f"{len(known)} measured, {len(new)} predicted; noise floor of the device {noise:.1%}")
-    print(
-        f"MAPE {errors.mean():.1%}, within 10% {np.mean(errors <= 0.1):.1%}, "
-        f"90% intervals cover {np.mean((low <= truth) & (truth <= high)):.1%}"
-    )
+    choices, new_choices = choices_of(known, space), choices_of(new, space)
+    parts = run.parts.rows()
+    print(f"noise floor of the device {known[0]['noise_floor']:.1%}; {len(new)} latencies predicted from")
+    print(f"{'measured':>10}{'parts':>8}{'MAPE':>8}{'within 10%':>12}{'90% intervals cover':>21}")
+    for number in NUMBERS:
+        for used in ([], parts):
+            background = Background.of([], used, known[0]["device_id"], space)
+            predictor = background.fit("auto", choices[:number], [row["latency_ms"] for row in known[:number]])
+            errors = np.abs(np.asarray(predictor.predict(new_choices)) / truth - 1)
+            low, high = predictor.predict_interval(new_choices)
+            covered = f"{np.mean((low <= truth) & (truth <= high)):.1%}" if np.isfinite(high).all() else "endless"
+            share = f"{np.mean(errors <= 0.1):.1%}"
+            print(f"{number:>10}{len(used):>8}{errors.mean():>8.1%}{share:>12}{covered:>21}")
 
 
 def under_budget(run: Run, number: int, budget: float, rows: Rows, folder: Path) -> dict[str, Any]:
@@ -132,7 +133,7 @@ def main() -> None:
         shutil.copytree(options.run, folder.with_name("copy"), dirs_exist_ok=True)
         shutil.rmtree(folder.with_name("copy") / "trials", ignore_errors=True)
         folder.with_name("copy").rename(folder)
-    measure(folder, architectures=MEASURED)
+    measure(folder, architectures=NUMBERS[-1], parts=True)
     run = Run.open(folder)
     rows = random_rows(run, Table(options.out / "random", RANDOM))
     predictions(run, rows)

@@ -1,12 +1,14 @@
-"""Calibrations of a run: for each device the time of the meter's reference network, kept in DIR/devices.
+"""Calibrations of a run: for each device the times of the meter's reference networks, kept in DIR/devices.
 
-The reference is an architecture of the run's own space, in the middle of its FLOPs: what slows the machine slows it
-as much as those that are measured.
+The references are architectures of the run's own space, spread over its FLOPs: what slows the machine slows them as
+much as those that are measured.
 """
 
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,42 +23,57 @@ from supernet.folding import fold, foldable
 from supernet.latency import LatencyMeter
 from supernet.network import Network, Task
 
+NUM_REFERENCES = 5
+
 
 @dataclass(frozen=True)
 class Calibration:
-    """Latencies in ms are relative to `reference_ms`, the time of the reference. `noise_floor` is the relative standard
-    deviation of short measurements, None where it is not known.
+    """Latencies in ms are relative to `reference_ms`, the times of the references. `noise_floor` is the relative
+    standard deviation of short measurements, None where it is not known.
     """
 
     device: Device
-    reference: Architecture
-    reference_ms: float
+    references: tuple[Architecture, ...]
+    reference_ms: tuple[float, ...]
     noise_floor: float | None
 
     @classmethod
-    def make(cls, device: Device, reference: Architecture, task: Task) -> Calibration:
-        """Of this machine, which takes a second."""
-        meter = LatencyMeter(device, reference=drawn(reference, task))
-        return cls(device, reference, meter.reference_ms, meter.noise_floor)
+    def make(cls, device: Device, references: Sequence[Architecture], task: Task) -> Calibration:
+        """Of this machine, which takes seconds."""
+        meter = LatencyMeter(device, references=[drawn(reference, task) for reference in references])
+        return cls(device, tuple(references), meter.reference_ms, meter.noise_floor)
+
+    @classmethod
+    def of(cls, device: Device, stored: Mapping[str, Any]) -> Calibration:
+        """From what `to_dict` gives. Raises UserError, KeyError, TypeError or ValueError where it is none."""
+        references = tuple(Architecture.from_dict(reference["architecture"]) for reference in stored["references"])
+        times = tuple(float(reference["ms"]) for reference in stored["references"])
+        if not times or not all(0 < ms < math.inf for ms in times):
+            raise ValueError(f"times {times}")
+        noise = stored["noise_floor"]
+        return cls(device, references, times, None if noise is None else float(noise))
+
+    def to_dict(self) -> dict[str, Any]:
+        """All but the device."""
+        known = zip(self.references, self.reference_ms, strict=True)
+        references = [{"architecture": architecture.to_dict(), "ms": ms} for architecture, ms in known]
+        return {"references": references, "noise_floor": self.noise_floor}
 
     def meter(self, task: Task, **options: Any) -> LatencyMeter:
         """A meter under this calibration, with further options of `LatencyMeter`."""
-        return LatencyMeter(
-            self.device, reference=drawn(self.reference, task), reference_ms=self.reference_ms, **options
-        )
+        networks = [drawn(reference, task) for reference in self.references]
+        return LatencyMeter(self.device, references=networks, reference_ms=self.reference_ms, **options)
 
     def keep(self, folder: Path) -> None:
         """As `DIR/devices/ID.json`, unless the device has one there, which holds for all its latencies."""
         path = folder / "devices" / f"{self.device.id}.json"
         if not path.exists():
-            known = {"reference_ms": self.reference_ms, "noise_floor": self.noise_floor}
-            given = {"device": asdict(self.device), "reference": self.reference.to_dict(), **known}
-            write_atomically(path, json.dumps(given).encode())
+            write_atomically(path, json.dumps({"device": asdict(self.device), **self.to_dict()}).encode())
 
 
-def typical(space: SearchSpace, task: Task) -> Architecture:
-    """The reference of a space."""
-    return stratified(space, task, 0, 1)[0]
+def typical(space: SearchSpace, task: Task) -> list[Architecture]:
+    """The references of a space."""
+    return stratified(space, task, 0, NUM_REFERENCES)
 
 
 def drawn(architecture: Architecture, task: Task) -> Network:
@@ -76,9 +93,6 @@ def read_calibrations(folder: Path) -> dict[str, Calibration]:
 def _read(path: Path) -> Calibration:
     try:
         stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        device = Device.from_json(json.dumps(stored["device"]))
-        noise = stored["noise_floor"]
-        reference = Architecture.from_dict(stored["reference"])
-        return Calibration(device, reference, float(stored["reference_ms"]), None if noise is None else float(noise))
+        return Calibration.of(Device.from_json(json.dumps(stored["device"])), stored)
     except (OSError, ValueError, KeyError, TypeError, UserError):
         raise UserError(f"{path} is not a calibration; remove it to calibrate the device again") from None

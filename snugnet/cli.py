@@ -136,6 +136,9 @@ def measure(
         Optional[int],  # noqa: UP045
         typer.Option(min=1, help="Of a run: how many of its architectures; a larger number later keeps these."),
     ] = None,
+    parts: Annotated[
+        bool, typer.Option("--parts", help="Of a run: what each part of its space costs; fewer architectures will do.")
+    ] = False,
     kind: Annotated[Optional[Kind], typer.Option(help="What it runs on.  [default: cpu]")] = None,  # noqa: UP045
     backend: Annotated[Optional[Backend], typer.Option(help="What runs it.  [default: eager]")] = None,  # noqa: UP045
     dtype: Annotated[Optional[Dtype], typer.Option(help="Its numbers.  [default: float32]")] = None,  # noqa: UP045
@@ -164,7 +167,7 @@ def measure(
     device |= {} if seconds is None else {"max_seconds": seconds}
     answer(
         lambda: command(
-            folder, device, architectures=architectures, address=address, on=on, components=component or ()
+            folder, device, architectures=architectures, parts=parts, address=address, on=on, components=component or ()
         ),
         json,
     )

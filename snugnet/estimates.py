@@ -13,8 +13,10 @@ from predictors import AccuracyPredictor, LatencyPredictor
 from predictors.report_card import report_card
 from search.algorithms.evolution import Predict
 from search.problem import Constraint, Objective, Problem, Row
-from search_space import Architecture, Scalar, SearchSpace
+from search_space import Architecture, Scalar, SearchSpace, UserError
 from snugnet.experiment import PredictorSettings
+from snugnet.parts import SumOfParts
+from snugnet.progress import say
 from snugnet.run import Run
 
 Choices = Mapping[str, Scalar]
@@ -25,6 +27,44 @@ Source = tuple[str, list[dict[str, Scalar]], list[float]]
 
 FEWEST_SOURCE_ROWS = 20
 """Of another device, below which it teaches nothing of a new one."""
+
+
+@dataclass(frozen=True)
+class Background:
+    """What teaches a predictor of one device's latencies besides these: other devices, and the sums of its parts."""
+
+    sources: Sequence[Source] = ()
+    base: SumOfParts | None = None
+
+    @classmethod
+    def of(
+        cls,
+        latencies: Sequence[Mapping[str, Any]],
+        parts: Sequence[Mapping[str, Any]],
+        device_id: str,
+        space: SearchSpace,
+    ) -> Background:
+        """From a run's tables. Where parts of the device make up sums, other devices have nothing to add."""
+        own = [row for row in parts if row["device_id"] == device_id]
+        if own:
+            try:
+                return cls(base=SumOfParts(own, space))
+            except UserError as error:
+                say(f"the parts of this device are left out: {error}; measure --parts goes on with them")
+        by_device: dict[str, list[Mapping[str, Any]]] = {}
+        for row in latencies:
+            if row["device_id"] != device_id and not row["error"]:
+                by_device.setdefault(row["device_id"], []).append(row)
+        return cls(
+            [
+                (name, choices_of(rows, space), [row["latency_ms"] for row in rows])
+                for name, rows in sorted(by_device.items())
+                if len(rows) >= FEWEST_SOURCE_ROWS
+            ]
+        )
+
+    def fit(self, kind: str, choices: Sequence[Choices], latencies: Sequence[float]) -> LatencyPredictor:
+        return LatencyPredictor(kind=kind, base=self.base).fit(choices, latencies, sources=self.sources)
 
 
 @dataclass(frozen=True)
@@ -43,32 +83,19 @@ class Estimates:
         space: SearchSpace,
         kinds: PredictorSettings,
         latencies: Sequence[Mapping[str, Any]] = (),
-        sources: Sequence[Source] = (),
+        background: Background = Background(),
     ) -> Estimates:
-        """From trials, from further rows of latencies of the same device, and from other devices as sources."""
-        accuracy, latency = AccuracyPredictor(kind=kinds.accuracy), LatencyPredictor(kind=kinds.latency)
+        """From trials, from further rows of latencies of the same device, and from what else is known of it."""
+        accuracy = AccuracyPredictor(kind=kinds.accuracy)
         accuracy.fit(choices_of(rows, space), [row["accuracy"] for row in rows])
         timed = {row["id"]: row for row in (*rows, *latencies)}.values()
-        latency.fit(choices_of([*timed], space), [row["latency_ms"] for row in timed], sources=sources)
-        again = partial(cls.fit, space=space, kinds=kinds, latencies=latencies, sources=sources)
+        latency = background.fit(kinds.latency, choices_of([*timed], space), [row["latency_ms"] for row in timed])
+        again = partial(cls.fit, space=space, kinds=kinds, latencies=latencies, background=background)
         return cls(accuracy, latency, again)
 
 
 def choices_of(rows: Sequence[Mapping[str, Any]], space: SearchSpace) -> list[dict[str, Scalar]]:
     return [space.choices(Architecture.from_json(row["architecture"])) for row in rows]
-
-
-def sources_of(latencies: Sequence[Mapping[str, Any]], device_id: str, space: SearchSpace) -> list[Source]:
-    """The devices of a table of latencies but for this one."""
-    by_device: dict[str, list[Mapping[str, Any]]] = {}
-    for row in latencies:
-        if row["device_id"] != device_id and not row["error"]:
-            by_device.setdefault(row["device_id"], []).append(row)
-    return [
-        (name, choices_of(rows, space), [row["latency_ms"] for row in rows])
-        for name, rows in sorted(by_device.items())
-        if len(rows) >= FEWEST_SOURCE_ROWS
-    ]
 
 
 @dataclass(frozen=True)

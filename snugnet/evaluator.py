@@ -76,7 +76,7 @@ class Evaluator:
         device = device_for(self.latency, self.supernet.task)
         known, task = self.calibration, self.supernet.task
         if known.device != device:
-            known = Calibration.make(device, known.reference, task)
+            known = Calibration.make(device, known.references, task)
         return known.meter(task, relative_width=0.1, min_repeats=9, max_seconds=self.latency.max_seconds)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -23,6 +24,8 @@ from supernet.network import Task
 RELATIVE_WIDTH = 0.03
 """Of the 95% interval of a latency in the table."""
 
+CALIBRATION = "calibration"
+
 LATENCIES = Schema(
     columns=(
         Column("device_id", "string", "content hash of the device"),
@@ -34,8 +37,8 @@ LATENCIES = Schema(
         Column("latency_high_ms", "float", "upper end of the median's 95% interval", nullable=True),
         Column("latency_stable", "bool", "whether the measurement settled", nullable=True),
         Column("wall_ms", "float", "the stopwatch's median, uncorrected", nullable=True),
-        Column("drift", "float", "of the reference network while it was measured", unit="ratio", nullable=True),
-        Column("reference_ms", "float", "the reference network when it was calibrated", nullable=True),
+        Column("drift", "float", "of the reference networks while it was measured", unit="ratio", nullable=True),
+        Column("reference_ms", "float", "the reference networks' geometric mean at calibration", nullable=True),
         Column("noise_floor", "float", "of short measurements at calibration", unit="ratio", nullable=True),
         Column("clock_mhz", "float", "of the cores", unit="MHz", nullable=True),
         Column("load", "float", "processes that ran or waited for a core", unit="count", nullable=True),
@@ -56,12 +59,13 @@ LATENCIES = Schema(
 class Latencies:
     """It lives in a worker and measures there: one row for each architecture, with weights as they are drawn.
 
-    `known` are calibrations by device id; a worker on another device makes its own, once, with the `reference`.
+    `known` are calibrations by device id; a worker on another device makes its own, once, with the `references`. Each
+    row carries it as JSON, beyond the table's columns.
     """
 
     task: Task
     settings: LatencySettings
-    reference: Architecture
+    references: Sequence[Architecture]
     known: Mapping[str, Calibration] = field(default_factory=dict)
     components: tuple[str, ...] = ()
 
@@ -82,7 +86,7 @@ class Latencies:
             "latency_stable": latency.stable,
             "wall_ms": latency.wall_ms,
             "drift": latency.drift,
-            "reference_ms": calibration.reference_ms,
+            "reference_ms": latency.reference_ms,
             "noise_floor": calibration.noise_floor,
             "clock_mhz": latency.clock_mhz,
             "load": latency.load,
@@ -92,6 +96,7 @@ class Latencies:
             "params": counted.params,
             "forward_flops": counted.flops,
             "device": self.meter.device.to_json(),
+            CALIBRATION: json.dumps(calibration.to_dict()),
         }
 
     @cached_property
@@ -101,4 +106,4 @@ class Latencies:
     @cached_property
     def calibration(self) -> Calibration:
         device = device_for(self.settings, self.task)
-        return self.known.get(device.id) or Calibration.make(device, self.reference, self.task)
+        return self.known.get(device.id) or Calibration.make(device, self.references, self.task)

@@ -174,6 +174,11 @@ class Run:
         """What `snugnet measure DIR --architectures K` has measured, on any device."""
         return Table(self.folder / "latencies", LATENCIES)
 
+    @cached_property
+    def parts(self) -> Table:
+        """What `snugnet measure DIR --parts` has measured, on any device."""
+        return Table(self.folder / "parts", LATENCIES)
+
     @property
     def stored(self) -> dict[str, Any]:
         """The metadata of the supernet's file, whose training may not have finished."""
@@ -258,7 +263,7 @@ class Run:
         )
 
 
-KEPT = ("supernet.safetensors", "growing.safetensors", "trials", "study", "latencies")
+KEPT = ("supernet.safetensors", "growing.safetensors", "trials", "study", "latencies", "parts")
 """What another experiment in a run's folder would belie; a training that diverged at once leaves none of it."""
 
 NOT_OF_WEIGHTS = ("threads", "checkpoint_steps")

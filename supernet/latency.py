@@ -2,8 +2,10 @@
 
 The machine's speed changes under a measurement: other processes take cores, caches and memory bandwidth. What they take
 of the core is left out by the timer (timers.py); what they take of the rest slows a reference network about as much as
-others of its kind, so every timing is divided by one of the reference made right after it. Reporting the median with a
-nonparametric interval follows Hoefler & Belli, "Scientific Benchmarking of Parallel Computing Systems", SC 2015.
+others of its kind, so every timing is divided by one of a reference made right after it. Each network also has slow
+and fast spells of its own, so several references take turns: what is special to one of them averages out. Reporting the
+median with a nonparametric interval follows Hoefler & Belli, "Scientific Benchmarking of Parallel Computing Systems",
+SC 2015.
 """
 
 from __future__ import annotations
@@ -14,8 +16,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from itertools import cycle
 from pathlib import Path
-from statistics import NormalDist, median, quantiles
+from statistics import NormalDist, geometric_mean, median, quantiles
 
 import torch
 from torch import nn
@@ -35,6 +38,7 @@ TIMING_MS = 2.0
 """A timing repeats short calls until it lasts about this long, which makes reading the clocks (3 µs) negligible."""
 
 CALIBRATION_SECONDS = 1.0
+"""Of the timings at least, and half a second for each reference."""
 
 NORMAL_QUARTILE = NormalDist().inv_cdf(0.75)
 
@@ -46,10 +50,11 @@ FEWEST_BLOCKS = 4
 class Latency:
     """Milliseconds per batch: the median of `repeats` timings, its 95% interval `low_ms` to `high_ms`, all corrected.
 
-    `drift` is the reference network's time during the measurement over `reference_ms`, its time at calibration, and the
-    correction divides by it; the interval leaves out the error of the calibration, which all measurements of one meter
-    share. `wall_ms` is the stopwatch's median, uncorrected. `reason` says why it is not `stable`. `clock_mhz` and
-    `load` are what the system said afterwards, None where it says nothing. `device` is the device's id.
+    `drift` is the reference networks' time during the measurement over that at calibration, and the correction divides
+    by it; the interval leaves out the error of the calibration, which all measurements of one meter share.
+    `reference_ms` is the references' geometric mean at calibration. `wall_ms` is the stopwatch's median, uncorrected.
+    `reason` says why it is not `stable`. `clock_mhz` and `load` are what the system said afterwards, None where it says
+    nothing. `device` is the device's id.
     """
 
     median_ms: float
@@ -69,15 +74,15 @@ class Latency:
 class LatencyMeter:
     """Measures networks on one device, all relative to one calibration: `meter(network) -> Latency`.
 
-    Timings of the network and of a reference alternate until the 95% interval of the median is narrower than
+    Timings of the network and of the next reference alternate until the 95% interval of the median is narrower than
     `relative_width` of it or they have taken `max_seconds` of their own time, but at least `min_repeats` times. (A busy
     machine takes longer by the clock, and gets as many timings.) The result is not stable when the interval stayed
-    wider or the reference ran more than `max_drift` off its calibrated time.
+    wider or the references ran more than `max_drift` off their calibrated times.
 
-    The more alike the `reference` is to what is measured, the better it follows what slows it: best is a network of the
-    same search space, and a fixed one stands in. Construction calibrates it for a second, unless `reference_ms` is
-    given: a limit in milliseconds holds relative to the calibration it was chosen under, so hand the reference and
-    `Latency.reference_ms` on to whoever measures again. From a calibration also follows `noise_floor`, the relative
+    The more alike the `references` are to what is measured, the better they follow what slows it: best are networks of
+    the same search space, and a fixed one stands in. Construction calibrates them for seconds, unless `reference_ms`
+    are given: a limit in milliseconds holds relative to the calibration it was chosen under, so hand the references and
+    the meter's `reference_ms` on to whoever measures again. From a calibration also follows `noise_floor`, the relative
     standard deviation of short measurements of one network.
     Raises UserError when the device is not this machine.
     """
@@ -90,8 +95,8 @@ class LatencyMeter:
         min_repeats: int = 15,
         max_seconds: float = 2.0,
         max_drift: float = 0.1,
-        reference: nn.Module | None = None,
-        reference_ms: float | None = None,
+        references: Sequence[nn.Module] = (),
+        reference_ms: Sequence[float] | None = None,
         timer: Timer | None = None,
     ) -> None:
         device.require_here()
@@ -103,13 +108,14 @@ class LatencyMeter:
         self.max_seconds = max_seconds
         self.max_drift = max_drift
         self._timer = timer or timer_for(device)
-        self._reference = reference_call(device, reference)
+        self._references = [reference_call(device, network) for network in references] or [reference_call(device)]
         self._doubt = ""
         self.noise_floor: float | None = None
-        self.reference_ms = self._calibrate() if reference_ms is None else reference_ms
+        self.reference_ms = self._calibrate() if reference_ms is None else tuple(reference_ms)
+        self._turns = cycle([*zip(self._references, self.reference_ms, strict=True)])
 
     @classmethod
-    def quick(cls, device: Device, *, reference_ms: float | None = None) -> LatencyMeter:
+    def quick(cls, device: Device, *, reference_ms: Sequence[float] | None = None) -> LatencyMeter:
         """A meter for use inside a search: at most about 0.3 s for a network of a few milliseconds."""
         return cls(device, relative_width=0.1, min_repeats=9, max_seconds=0.3, reference_ms=reference_ms)
 
@@ -117,16 +123,15 @@ class LatencyMeter:
         """The latency of a module (batch, channels, *spatial) -> tensor, or of an ONNX file. Raises UserError."""
         call = load(model, self.device)
         with _undisturbed(self.device.threads):
-            network, machine = self._rounds(call)
-        corrected = [own.own_ms / ref.own_ms * self.reference_ms for own, ref in zip(network, machine, strict=True)]
+            network, slowness = self._rounds(call)
+        corrected = [timing.own_ms / slow for timing, slow in zip(network, slowness, strict=True)]
         low, high = median_interval(corrected)
-        middle = median(corrected)
-        drift = median(ref.own_ms for ref in machine) / self.reference_ms
+        middle, drift = median(corrected), median(slowness)
         reasons = [self._doubt] if self._doubt else []
         if high - low > self.relative_width * middle:
             reasons.append(f"interval {(high - low) / middle:.0%} of the median, wanted {self.relative_width:.0%}")
         if not 1 / (1 + self.max_drift) <= drift <= 1 + self.max_drift:
-            reasons.append(f"reference network took {drift:.2f} times its calibrated time")
+            reasons.append(f"reference networks took {drift:.2f} times their calibrated time")
         return Latency(
             median_ms=middle,
             low_ms=low,
@@ -135,49 +140,64 @@ class LatencyMeter:
             stable=not reasons,
             reason="; ".join(reasons),
             drift=drift,
-            reference_ms=self.reference_ms,
+            reference_ms=geometric_mean(self.reference_ms),
             wall_ms=median(timing.wall_ms for timing in network),
             clock_mhz=clock_mhz(),
             load=machine_load(),
             device=self.device.id,
         )
 
-    def _calibrate(self) -> float:
-        """The reference's own time per call, timed in turn with itself just as it will be with a network."""
+    def _calibrate(self) -> tuple[float, ...]:
+        """Each reference's own time per call, timed in turn with the others just as it will be with a network."""
+        number = len(self._references)
+        budget = _Budget(self._timer, max(CALIBRATION_SECONDS, number / 2))
+        times: list[list[float]] = [[] for _ in self._references]
         with _undisturbed(self.device.threads):
-            first, second = self._rounds(self._reference, CALIBRATION_SECONDS)
-        times = [timing.own_ms for timing in (*first, *second)]
+            calls = [_calls(budget.settle(reference, 0.2 / number)) for reference in self._references]
+            while not budget.spent or len(times[-1]) < FEWEST_REPEATS:
+                for reference, many, own in zip(self._references, calls, times, strict=True):
+                    own.append(budget.time(reference, many).own_ms)
+        medians = tuple(map(median, times))
+        slowness = [ms / middle for turn in zip(*times, strict=True) for ms, middle in zip(turn, medians, strict=True)]
         self.noise_floor = noise_floor(
-            [a.own_ms / b.own_ms for a, b in zip(first, second, strict=True)], self.min_repeats
+            [a / b for a, b in zip(slowness[::2], slowness[1::2], strict=False)], self.min_repeats
         )
-        low, high = median_interval(times)
-        if high - low > self.relative_width * median(times):
-            self._doubt = f"reference network varied by {(high - low) / median(times):.0%} when it was calibrated"
-        return median(times)
+        width = max(
+            (high - low) / middle for (low, high), middle in zip(map(median_interval, times), medians, strict=True)
+        )
+        if width > self.relative_width:
+            self._doubt = f"a reference network varied by {width:.0%} when it was calibrated"
+        return medians
 
-    def _rounds(self, call: Call, seconds: float | None = None) -> tuple[list[Timing], list[Timing]]:
-        """Timings of the call and of the reference in turn; for `seconds`, or until the interval is narrow.
+    def _rounds(self, call: Call) -> tuple[list[Timing], list[float]]:
+        """Timings of the call until the interval is narrow, and how slow a reference showed the machine after each.
 
         The interval is looked at after 25% more timings each time, since one looked at after every timing would stop on
         a lucky narrow one more often than 95% coverage allows.
         """
-        budget = _Budget(self._timer, self.max_seconds if seconds is None else seconds)
-        own, ref = budget.settle(call), budget.settle(self._reference)
-        calls = math.ceil(TIMING_MS / own)
-        reference_calls = max(1, round(calls * own / ref))  # as long, so that both meet the same disturbances
+        budget = _Budget(self._timer, self.max_seconds)
+        own = budget.settle(call)
+        calls = _calls(own)
         network: list[Timing] = []
-        machine: list[Timing] = []
+        slowness: list[float] = []
         look = self.min_repeats
         while len(network) < self.min_repeats or not budget.spent:
+            reference, calibrated = next(self._turns)
             network.append(budget.time(call, calls))
-            machine.append(budget.time(self._reference, reference_calls))
-            if seconds is None and len(network) == look:
-                ratios = [n.own_ms / m.own_ms for n, m in zip(network, machine, strict=True)]
-                low, high = median_interval(ratios)
-                if high - low <= self.relative_width * median(ratios):
+            as_long = max(1, round(calls * own / calibrated))  # so that both meet the same disturbances
+            slowness.append(budget.time(reference, as_long).own_ms / calibrated)
+            if len(network) == look:
+                corrected = [timing.own_ms / slow for timing, slow in zip(network, slowness, strict=True)]
+                low, high = median_interval(corrected)
+                if high - low <= self.relative_width * median(corrected):
                     break
                 look = math.ceil(1.25 * look)
-        return network, machine
+        return network, slowness
+
+
+def _calls(ms: float) -> int:
+    """So many calls of so many ms make a timing."""
+    return math.ceil(TIMING_MS / ms)
 
 
 class _Budget:
@@ -197,11 +217,11 @@ class _Budget:
         self._run(call, 1)
         return self._run(call, calls)
 
-    def settle(self, call: Call) -> float:
-        """Warm up until three calls are no faster than the three before or a fifth of the budget is gone: ms a call."""
+    def settle(self, call: Call, share: float = 0.2) -> float:
+        """Warm up until three calls are no faster than the three before or a share of the budget is gone: ms a call."""
         self._run(call, 1)
         before = math.inf
-        limit_ms = self._ms + 0.2 * self._limit_ms
+        limit_ms = self._ms + share * self._limit_ms
         while True:
             now = min(self._run(call, 1).own_ms for _ in range(3))
             if now > 0.95 * before or self._ms > limit_ms:

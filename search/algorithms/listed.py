@@ -12,13 +12,17 @@ from search_space import Architecture, Scalar
 
 
 class Listed(Algorithm):
-    """`ask` raises SpaceExhausted after the last architecture of the list."""
+    """`ask` raises SpaceExhausted after the last architecture of the list, which need not be of the problem's space."""
 
     name = "listed"
 
     def __init__(self, problem: Problem, seed: int, architectures: Sequence[Architecture]) -> None:
         super().__init__(problem, seed)
         self.architectures = architectures
+
+    def tell(self, architecture: Architecture, row: Row) -> None:
+        self._asked.discard(architecture.id)
+        self._told.add(architecture.id)
 
     def _propose(self, generator: np.random.Generator) -> Architecture:
         architecture = next(filter(self.is_new, self.architectures), None)

@@ -23,7 +23,8 @@ class Known:
 
     def as_dict(self) -> dict[str, Any]:
         counts = {"num_measured": self.num_measured, "num_trials": self.num_trials}
-        return {"id": self.calibration.device.id, **asdict(self.calibration), **counts}
+        device = self.calibration.device
+        return {"id": device.id, "device": asdict(device), **self.calibration.to_dict(), **counts}
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 from search_space import Architecture, UserError
 from snugnet.delivery import as_bytes, deliver, read_report, vacant
-from snugnet.estimates import Estimates, sources_of
+from snugnet.estimates import Background, Estimates
 from snugnet.evaluator import inherited
 from snugnet.intervals import columns, share
 from snugnet.run import Run
@@ -93,8 +93,8 @@ def extract(
     kinds = opened.experiment.predictors
     latencies, space = opened.latencies.rows(), opened.experiment.space
     timed = [row for row in latencies if row["device_id"] == known.device.id and not row["error"]]
-    sources = sources_of(latencies, known.device.id, space)
-    estimates = Estimates.fit(rows, space, kinds, timed, sources) if len(rows) >= FEWEST_ROWS else None
+    background = Background.of(latencies, opened.parts.rows(), known.device.id, space)
+    estimates = Estimates.fit(rows, space, kinds, timed, background) if len(rows) >= FEWEST_ROWS else None
     if id is None:
         choice = choose(rows, budget, opened.evaluator, measure, estimates, opened.experiment.seed)
     else:
@@ -157,7 +157,7 @@ def _card(
         },
         "report_split": {"subnets_tried": reading.num_subnets, "attempts": reading.attempts},
         "device": asdict(run.calibration.device),
-        "reference": run.calibration.reference.to_dict(),
+        "calibration": run.calibration.to_dict(),
         "data": {
             "name": data.name,
             "fingerprint": data.fingerprint,

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from search.cluster import LOCAL
-from search_space import Architecture, UserError
-from snugnet.calibration import drawn
+from search_space import UserError
+from snugnet.calibration import Calibration
 from snugnet.commands.measure_run import MeasuredSpace, measure_run
 from snugnet.evaluator import device_for
 from snugnet.experiment import LatencySettings
@@ -54,7 +54,7 @@ class Measured:
         lines.append(f"{found.throughput_per_s:,.0f} inputs/s; {memory}; {energy}")
         clock = "" if latency.clock_mhz is None else f", clock {latency.clock_mhz:,.0f} MHz"
         load = "" if latency.load is None else f", load {latency.load:.1f}"
-        lines.append(f"drift of the reference network {latency.drift:.3f}{clock}{load}")
+        lines.append(f"drift of the reference networks {latency.drift:.3f}{clock}{load}")
         if not latency.stable:
             lines.append(f"NOT STABLE: {latency.reason}")
         return "\n".join(lines)
@@ -65,22 +65,25 @@ def measure(
     device_options: Mapping[str, Any] | None = None,
     *,
     architectures: int | None = None,
+    parts: bool = False,
     address: str = LOCAL,
     on: str | None = None,
     components: Sequence[str] = (),
 ) -> Measured | MeasuredSpace:
-    """Measure a subnet, or so many architectures of a run's space (`measure_run`).
+    """Measure a subnet; or of a run's space so many architectures, or its parts (`measure_run`).
 
     `device_options` are those of `[search.latency]`. `components` from outside snugnet are imported as in
     `load_subnet`. Raises UserError where the folder is not what it has to be.
     """
     folder = Path(folder)
-    if architectures is not None:
-        return measure_run(folder, architectures=architectures, device_options=device_options, address=address, on=on)
+    if architectures is not None or parts:
+        return measure_run(
+            folder, architectures=architectures or 0, parts=parts, device_options=device_options, address=address, on=on
+        )
     if (folder / EXPERIMENT).exists() and not (folder / CARD).exists():
-        raise UserError(f"{folder} is a run; give --architectures K to measure K of its architectures")
+        raise UserError(f"{folder} is a run; give --architectures K to measure K of its architectures, or --parts")
     if address != LOCAL or on is not None:
-        raise UserError("--address and --on go with --architectures; a subnet is measured on this machine")
+        raise UserError("--address and --on go with --architectures or --parts; a subnet is measured on this machine")
     settings = LatencySettings(**{"max_seconds": MAX_SECONDS, **(device_options or {})})
     return measure_subnet(folder, settings, components)
 
@@ -91,13 +94,13 @@ def measure_subnet(folder: Path, settings: LatencySettings, components: Sequence
     task = read_task(card, folder)
     device = device_for(settings, task)
     model = check_file(folder, ONNX, card) if device.backend == "onnxruntime" else load_subnet(folder, components)
-    known = card["measured"]["latency_ms"]["reference_ms"] if card["device"] == json.loads(device.to_json()) else None
+    options: dict[str, Any] = {"relative_width": 0.03, "max_seconds": settings.max_seconds}
     try:
-        reference = drawn(Architecture.from_dict(card.get("reference", {})), task)
-    except UserError:
-        say("the card names no reference network that can be built here; calibrating with another one")
-        reference, known = None, None
-    meter = LatencyMeter(
-        device, relative_width=0.03, max_seconds=settings.max_seconds, reference=reference, reference_ms=known
-    )
+        known = Calibration.of(device, card["calibration"])
+        if card["device"] != json.loads(device.to_json()):
+            known = Calibration.make(device, known.references, task)
+        meter = known.meter(task, **options)
+    except (UserError, KeyError, TypeError, ValueError):
+        say("the card names no reference networks that can be built here; calibrating with another one")
+        meter = LatencyMeter(device, **options)
     return Measured(folder, str(card["id"]), measure_network(model, meter), device)

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import onnx
@@ -84,12 +85,15 @@ def test_interval_covers_the_median_as_often_as_its_ranks_say(n: int, draw: str)
 
 def test_the_given_reference_is_what_is_timed() -> None:
     network, other = convolutions(8), convolutions(16)
-    meter = LatencyMeter(DEVICE, reference=network)
+    meter = LatencyMeter(DEVICE, references=[network])
     found = meter(network)
-    assert found.median_ms == pytest.approx(meter.reference_ms, rel=0.1)  # however busy the machine
-    again = LatencyMeter(DEVICE, reference=network, reference_ms=2 * meter.reference_ms)(network)
-    assert again.median_ms == pytest.approx(2 * meter.reference_ms, rel=0.1)
-    assert LatencyMeter(DEVICE, reference=other).reference_ms > meter.reference_ms
+    assert found.median_ms == pytest.approx(meter.reference_ms[0], rel=0.1)  # however busy the machine
+    again = LatencyMeter(DEVICE, references=[network], reference_ms=[2 * meter.reference_ms[0]])(network)
+    assert again.median_ms == pytest.approx(2 * meter.reference_ms[0], rel=0.1)
+    first, second = LatencyMeter(DEVICE, references=[network, other]).reference_ms
+    assert first < second
+    with pytest.raises(ValueError, match="shorter"):
+        LatencyMeter(DEVICE, references=[network, other], reference_ms=[1.0])
 
 
 def test_interval_needs_six_values() -> None:
@@ -100,8 +104,9 @@ def test_interval_needs_six_values() -> None:
 
 @pytest.mark.parametrize("sigma", [0.02, 0.07])
 def test_measurement_covers_the_truth_although_it_stops_when_narrow(sigma: float) -> None:
-    meter = LatencyMeter(DEVICE, timer=Machine(lognormal(sigma)), reference_ms=None)
-    meter.reference_ms = 1.0  # the truth: what calibration misses is common to all measurements, not in the interval
+    machine = Machine(lognormal(sigma))
+    meter = LatencyMeter(DEVICE, timer=machine, reference_ms=[1.0])  # the truth: what calibration misses is not in it
+    machine.reference = meter._references[0]
     results = [meter(nn.Identity()) for _ in range(200)]
     covered = np.mean([latency.low_ms <= TRUE_MS <= latency.high_ms for latency in results])
     assert covered > 0.95 - 3 * math.sqrt(0.95 * 0.05 / 200)
@@ -147,13 +152,13 @@ def test_calibration_says_how_noisy_the_machine_is() -> None:
     assert quiet.noise_floor is not None
     assert noisy.noise_floor is not None
     assert quiet.noise_floor < 0.002 < noisy.noise_floor < 0.02
-    assert LatencyMeter(DEVICE, timer=Machine(lognormal(0.01)), reference_ms=1.0).noise_floor is None
+    assert LatencyMeter(DEVICE, timer=Machine(lognormal(0.01)), reference_ms=[1.0]).noise_floor is None
 
 
 def test_drift_is_seen_and_corrected() -> None:
     machine = Machine(lognormal(0.01), slowness=lambda now_ms: 1.6 if now_ms > 1200 else 1.0)
     meter = LatencyMeter(DEVICE, timer=machine)
-    assert meter.reference_ms == pytest.approx(1.0, rel=0.01)
+    assert meter.reference_ms == pytest.approx([1.0], rel=0.01)
     machine.now_ms = 2000.0
     latency = meter(nn.Identity())
     assert latency.drift == pytest.approx(1.6, rel=0.02)
@@ -166,8 +171,8 @@ def test_drift_is_seen_and_corrected() -> None:
 
 def test_speed_that_swings_within_a_measurement_cancels() -> None:
     machine = Machine(lognormal(0.01), slowness=lambda now_ms: 1.3 + 0.3 * math.sin(now_ms / 300))
-    meter = LatencyMeter(DEVICE, timer=machine, reference_ms=1.0)
-    machine.reference = meter._reference
+    meter = LatencyMeter(DEVICE, timer=machine, reference_ms=[1.0])
+    machine.reference = meter._references[0]
     latency = meter(nn.Identity())
     assert latency.median_ms == pytest.approx(TRUE_MS, rel=0.02)
 
@@ -176,8 +181,38 @@ def test_same_reference_makes_two_meters_agree() -> None:
     calm = LatencyMeter(DEVICE, timer=Machine(lognormal(0.01)))
     busy_machine = Machine(lognormal(0.01), slowness=lambda _: 2.0)
     busy = LatencyMeter(DEVICE, timer=busy_machine, reference_ms=calm.reference_ms)
-    busy_machine.reference = busy._reference
+    busy_machine.reference = busy._references[0]
     assert busy(nn.Identity()).median_ms == pytest.approx(calm(nn.Identity()).median_ms, rel=0.03)
+
+
+class Numbered(nn.Module):
+    """Its output says which network it is."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.new_tensor(self.number)
+
+
+@pytest.mark.parametrize("slow", range(5))
+def test_references_take_turns_so_that_the_slow_spell_of_one_averages_out(slow: int) -> None:
+    generator, factors = np.random.default_rng(slow), [1.0] * 6
+
+    def timer(call: Call, calls: int) -> Timing:
+        number = int(cast(Tensor, call()))
+        ms = TRUE_MS * (1 + number) * factors[number] * math.exp(0.005 * generator.standard_normal())
+        return Timing(ms, ms)
+
+    meter = LatencyMeter(DEVICE, timer=timer, references=[Numbered(i) for i in range(5)])
+    assert meter.reference_ms == pytest.approx([TRUE_MS * (1 + i) for i in range(5)], rel=0.005)
+    factors[slow] = 1.1
+    latency = meter(Numbered(5))
+    assert latency.median_ms == pytest.approx(TRUE_MS * 6, rel=0.01)
+    assert latency.drift == pytest.approx(1, rel=0.01)
+    single = LatencyMeter(DEVICE, timer=timer, references=[Numbered(slow)], reference_ms=[meter.reference_ms[slow]])
+    assert single(Numbered(5)).median_ms == pytest.approx(TRUE_MS * 6 / 1.1, rel=0.01)
 
 
 def test_caches_that_the_other_network_emptied_do_not_count() -> None:
@@ -291,11 +326,11 @@ def test_runs_as_the_device_says_and_leaves_everything_as_it_was(fail: bool) -> 
     probe = Probe(fail).train()
 
     def timer(call: Call, calls: int) -> Timing:
-        if call is not meter._reference:  # two threads on a busy machine would make it take seconds
+        if call is not meter._references[0]:  # two threads on a busy machine would make it take seconds
             call()
         return Timing(1.0, 1.0)
 
-    meter = LatencyMeter(device, reference_ms=1.0, timer=timer)
+    meter = LatencyMeter(device, reference_ms=[1.0], timer=timer)
     if fail:
         with pytest.raises(RuntimeError, match="broken on purpose"):
             meter(probe)
@@ -328,7 +363,7 @@ def test_measures_an_onnx_file(tmp_path: Path) -> None:
 
     def measure(batch_size: int) -> Latency:
         device = this_device((3, 16, 16), batch_size=batch_size, backend="onnxruntime")
-        return LatencyMeter.quick(device, reference_ms=1.0)(path)
+        return LatencyMeter.quick(device, reference_ms=[1.0])(path)
 
     assert 0 < 4 * measure(4).high_ms < measure(256).low_ms
     with pytest.raises(UserError, match=r"needs device\.backend='onnxruntime'"):
