@@ -81,7 +81,10 @@ class LatencyPredictor(Predictor):
     def _unit(self, table: Rows) -> Array:
         if self.base is None:
             return super()._unit(table)
-        known = as_targets(self.base(table), len(table))
+        try:
+            known = as_targets(self.base(table), len(table))
+        except UserError as error:
+            raise UserError(f"the base: {error}") from None
         if known.min() <= 0:
             raise UserError(f"the base gave a latency of {known.min():g} ms; latencies must be above 0")
         return known

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -69,29 +69,31 @@ class Background:
 
 @dataclass(frozen=True)
 class Estimates:
-    """Fitted predictors of accuracy on the search split and of latency."""
+    """Predictors of accuracy on the search split and of latency, fitted when first asked for.
 
-    accuracy: AccuracyPredictor
-    latency: LatencyPredictor
-    again: Callable[[Sequence[Mapping[str, Any]]], Estimates]
-    """Fits to other trials as these were fitted."""
+    `rows` are trials, `latencies` further rows of the same device, `background` what else is known of it.
+    """
 
-    @classmethod
-    def fit(
-        cls,
-        rows: Sequence[Mapping[str, Any]],
-        space: SearchSpace,
-        kinds: PredictorSettings,
-        latencies: Sequence[Mapping[str, Any]] = (),
-        background: Background = Background(),
-    ) -> Estimates:
-        """From trials, from further rows of latencies of the same device, and from what else is known of it."""
-        accuracy = AccuracyPredictor(kind=kinds.accuracy)
-        accuracy.fit(choices_of(rows, space), [row["accuracy"] for row in rows])
-        timed = {row["id"]: row for row in (*rows, *latencies)}.values()
-        latency = background.fit(kinds.latency, choices_of([*timed], space), [row["latency_ms"] for row in timed])
-        again = partial(cls.fit, space=space, kinds=kinds, latencies=latencies, background=background)
-        return cls(accuracy, latency, again)
+    rows: Sequence[Mapping[str, Any]]
+    space: SearchSpace
+    kinds: PredictorSettings
+    latencies: Sequence[Mapping[str, Any]] = ()
+    background: Background = field(default_factory=Background)
+
+    @cached_property
+    def accuracy(self) -> AccuracyPredictor:
+        predictor = AccuracyPredictor(kind=self.kinds.accuracy)
+        return predictor.fit(choices_of(self.rows, self.space), [row["accuracy"] for row in self.rows])
+
+    @cached_property
+    def latency(self) -> LatencyPredictor:
+        timed = [*{row["id"]: row for row in (*self.rows, *self.latencies)}.values()]
+        choices = choices_of(timed, self.space)
+        return self.background.fit(self.kinds.latency, choices, [row["latency_ms"] for row in timed])
+
+    def of(self, rows: Sequence[Mapping[str, Any]]) -> Estimates:
+        """From other trials."""
+        return replace(self, rows=rows)
 
 
 def choices_of(rows: Sequence[Mapping[str, Any]], space: SearchSpace) -> list[dict[str, Scalar]]:

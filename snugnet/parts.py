@@ -32,6 +32,9 @@ MOST_SKELETONS = 48
 
 DRAWS = 5000
 
+COPIES = 3
+"""Of a block in a row when parts are measured: a network has several blocks, and all would share the error of one."""
+
 
 def examples(space: SearchSpace) -> list[Architecture]:
     """Random architectures of few skeletons, always the same."""
@@ -56,7 +59,7 @@ def parts_of(space: SearchSpace) -> list[Architecture]:
         seen[part.id] = part
         return 0
 
-    sum_of_parts = Complexity(note)
+    sum_of_parts = Complexity(note, COPIES)
     for architecture in examples(space):
         sum_of_parts(architecture)
     return list(seen.values())
@@ -72,7 +75,7 @@ class SumOfParts:
     def __init__(self, measured: Sequence[Mapping[str, Any]], space: SearchSpace) -> None:
         self._space = space
         nanoseconds = {row["id"]: round(1e6 * row["latency_ms"]) for row in measured if not row["error"]}
-        self._sum = Complexity(lambda part: nanoseconds[part.id])
+        self._sum = Complexity(lambda part: nanoseconds[part.id], COPIES)
         random = examples(space)  # first of all: parts are differences from the first architecture in their place
         sums = [self._exact(architecture) for architecture in random]
         self._known = [(space.choices(a), ms) for a, ms in zip(random, sums, strict=True) if ms]

@@ -119,11 +119,14 @@ class LatencyMeter:
         """A meter for use inside a search: at most about 0.3 s for a network of a few milliseconds."""
         return cls(device, relative_width=0.1, min_repeats=9, max_seconds=0.3, reference_ms=reference_ms)
 
-    def __call__(self, model: nn.Module | Path) -> Latency:
-        """The latency of a module (batch, channels, *spatial) -> tensor, or of an ONNX file. Raises UserError."""
+    def __call__(self, model: nn.Module | Path, limit_ms: float = math.inf) -> Latency:
+        """The latency of a module (batch, channels, *spatial) -> tensor, or of an ONNX file.
+
+        Where a limit matters, timings go on until the interval lies on one side of it too. Raises UserError.
+        """
         call = load(model, self.device)
         with _undisturbed(self.device.threads):
-            network, slowness = self._rounds(call)
+            network, slowness = self._rounds(call, limit_ms)
         corrected = [timing.own_ms / slow for timing, slow in zip(network, slowness, strict=True)]
         low, high = median_interval(corrected)
         middle, drift = median(corrected), median(slowness)
@@ -169,7 +172,7 @@ class LatencyMeter:
             self._doubt = f"a reference network varied by {width:.0%} when it was calibrated"
         return medians
 
-    def _rounds(self, call: Call) -> tuple[list[Timing], list[float]]:
+    def _rounds(self, call: Call, limit_ms: float) -> tuple[list[Timing], list[float]]:
         """Timings of the call until the interval is narrow, and how slow a reference showed the machine after each.
 
         The interval is looked at after 25% more timings each time, since one looked at after every timing would stop on
@@ -189,7 +192,7 @@ class LatencyMeter:
             if len(network) == look:
                 corrected = [timing.own_ms / slow for timing, slow in zip(network, slowness, strict=True)]
                 low, high = median_interval(corrected)
-                if high - low <= self.relative_width * median(corrected):
+                if high - low <= self.relative_width * median(corrected) and not low <= limit_ms <= high:
                     break
                 look = math.ceil(1.25 * look)
         return network, slowness

@@ -88,13 +88,13 @@ def extract(
     meter = known.meter(opened.task, relative_width=0.03, max_seconds=5.0)
 
     def measure(architecture: Architecture) -> Latency:
-        return meter(inherited(supernet, architecture, data.train))
+        return meter(inherited(supernet, architecture, data.train), budget.latency_limit_ms)
 
     kinds = opened.experiment.predictors
     latencies, space = opened.latencies.rows(), opened.experiment.space
     timed = [row for row in latencies if row["device_id"] == known.device.id and not row["error"]]
     background = Background.of(latencies, opened.parts.rows(), known.device.id, space)
-    estimates = Estimates.fit(rows, space, kinds, timed, background) if len(rows) >= FEWEST_ROWS else None
+    estimates = Estimates(rows, space, kinds, timed, background) if len(rows) >= FEWEST_ROWS else None
     if id is None:
         choice = choose(rows, budget, opened.evaluator, measure, estimates, opened.experiment.seed)
     else:

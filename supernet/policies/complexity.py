@@ -23,9 +23,12 @@ class Complexity:
     component makes there.
     """
 
-    def __init__(self, flops: Flops) -> None:
-        """`flops` counts those of small architectures that stand for parts not yet seen."""
+    def __init__(self, flops: Flops, copies: int = 1) -> None:
+        """`flops` counts those of small architectures that stand for parts not yet seen. With `copies`, a block is
+        counted as the share of so many in a row: what is measured instead of counted has noise, which is shared too.
+        """
         self._flops = flops
+        self._copies = copies
         self._bare: dict[Architecture, int] = {}
         self._places: dict[Hashable, _Place] = {}
 
@@ -38,7 +41,8 @@ class Complexity:
         for i, stage in enumerate(architecture.stages):
             key = (bare.stem, tuple(before.downsample for before in bare.stages[: i + 1]), stage.width)
             if key not in self._places:
-                self._places[key] = _Place(replace(bare, stages=bare.stages[: i + 1]), stage.blocks[0], flops)
+                first = replace(bare, stages=bare.stages[: i + 1])
+                self._places[key] = _Place(first, stage.blocks[0], flops, self._copies)
             total += self._places[key].added(stage.blocks, bare.norm, bare.residual, flops)
         return total
 
@@ -46,24 +50,27 @@ class Complexity:
 class _Place:
     """What blocks add to the last stage of `bare`, which has none."""
 
-    def __init__(self, bare: Architecture, reference: Block, flops: Flops) -> None:
+    def __init__(self, bare: Architecture, reference: Block, flops: Flops, copies: int) -> None:
         self.bare = bare
         self.reference = reference
-        self.with_reference = flops(with_blocks(bare, reference))
+        self.copies = copies
+        self.with_reference = flops(with_blocks(bare, *copies * [reference]))
         self.added_by_reference: dict[tuple[Component, Component], int] = {}
         self.differences = {(slot, getattr(reference, slot)): 0 for slot in SLOTS}
 
     def added(self, blocks: Sequence[Block], norm: Component, residual: Component, flops: Flops) -> int:
         if (norm, residual) not in self.added_by_reference:
             bare = replace(self.bare, norm=norm, residual=residual)
-            self.added_by_reference[norm, residual] = flops(with_blocks(bare, self.reference)) - flops(bare)
+            added = flops(with_blocks(bare, *self.copies * [self.reference])) - flops(bare)
+            self.added_by_reference[norm, residual] = added // self.copies
         total = len(blocks) * self.added_by_reference[norm, residual]
         for block in blocks:
             for slot in SLOTS:
                 component: Component = getattr(block, slot)
                 if (slot, component) not in self.differences:
-                    changed = flops(with_blocks(self.bare, replace(self.reference, **{slot: component})))
-                    self.differences[slot, component] = changed - self.with_reference
+                    other = replace(self.reference, **{slot: component})
+                    changed = flops(with_blocks(self.bare, *self.copies * [other]))
+                    self.differences[slot, component] = (changed - self.with_reference) // self.copies
                 total += self.differences[slot, component]
         return total
 

@@ -14,6 +14,8 @@ import torch
 
 import snugnet
 from search_space import Architecture
+from snugnet.estimates import choices_of
+from snugnet.parts import SumOfParts, parts_of
 from snugnet.run import Run
 from supernet.data import in_order
 from supernet.network import Network, Task
@@ -191,6 +193,11 @@ def test_measure_fills_a_table_for_each_device_and_keeps_it(searched: Path, tmp_
     assert len(more) == 7
     assert [row for row in more if row["trial"] < 4] == first
     assert {row["reference_ms"] for row in more} == {first[0]["reference_ms"]}  # one calibration for all
+    parts = call("measure", str(run), "--parts", "--seconds", "0.1")
+    assert parts["rows"] == more
+    assert {part["id"] for part in parts["parts"]} == {part.id for part in parts_of(Run.open(run).experiment.space)}
+    sums = SumOfParts(parts["parts"], Run.open(run).experiment.space)(choices_of(more, Run.open(run).experiment.space))
+    assert max(abs(np.log(sums / [row["latency_ms"] for row in more]))) < np.log(1.5)
     batch = call("measure", str(run), "--architectures", "2", "--seconds", "0.1", "--batch-size", "8")
     assert len(batch["rows"]) == 2
     assert all(row["throughput_per_s"] == pytest.approx(8000 / row["latency_ms"]) for row in batch["rows"])

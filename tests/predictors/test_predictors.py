@@ -196,3 +196,41 @@ def test_the_probability_of_a_limit_is_how_often_it_holds(
     assert np.all(predictor.predict_within(rows, 2 * limit) >= predictor.predict_within(rows, limit))
     with pytest.raises(UserError, match=r"limit=0 must be above 0"):
         predictor.predict_within(rows, 0)
+
+
+def test_with_a_base_only_what_it_is_off_by_is_learned(
+    draw_rows: Callable[..., Any], cost_of: Callable[..., Any]
+) -> None:
+    rows, generator = draw_rows(400, 5), np.random.default_rng(5)
+    depth = np.array([row["stages.0.depth"] + row["stages.1.depth"] for row in rows])
+    measured = cost_of(rows) * (1 + 0.02 * depth) * np.exp(generator.normal(0, 0.01, 400))
+    elsewhere = [("another device", rows[:100], 3 * cost_of(rows[:100]))]
+
+    def error(predictor: Any, number: int, sources: Any = None) -> float:
+        predictor.fit(rows[:number], measured[:number], sources=sources)
+        return float(np.mean(np.abs(predictor.predict(rows[100:]) / measured[100:] - 1)))
+
+    assert error(LatencyPredictor(), 5) > 0.2
+    assert error(LatencyPredictor(base=cost_of), 5) < 0.03
+    assert error(LatencyPredictor(base=cost_of), 5, elsewhere) < 0.03
+    predictor = LatencyPredictor(base=cost_of)
+    assert error(predictor, 100) < 0.012
+    mean, deviation = predictor.predict(rows[100:], return_std=True)
+    assert np.all((deviation / mean > 0.007) & (deviation / mean < 0.03))
+    low, high = predictor.predict_interval(rows[100:])
+    assert 0.8 < np.mean((low <= measured[100:]) & (measured[100:] <= high)) < 0.97
+    within = predictor.predict_within(rows[100:], 150.0)
+    assert np.mean(np.round(within) == (measured[100:] <= 150)) > 0.97
+
+
+@pytest.mark.parametrize(
+    ("base", "says"),
+    [
+        (lambda rows: [-1.0] * len(rows), "the base gave a latency of -1 ms; latencies must be above 0"),
+        (lambda rows: [1.0], r"80 rows came with targets of shape \(1,\)"),
+        (lambda rows: [np.inf] * len(rows), "the target of row 0 is inf"),
+    ],
+)
+def test_a_base_that_gives_no_latencies(base: Any, says: str, table: tuple[Any, Floats]) -> None:
+    with pytest.raises(UserError, match=says):
+        LatencyPredictor(base=base).fit(*table)

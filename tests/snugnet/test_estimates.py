@@ -64,7 +64,7 @@ def test_another_device_teaches_a_new_one() -> None:
     truth = np.array([row["latency_ms"] for row in new])
 
     def error(given: Background) -> float:
-        fitted = Estimates.fit(known, SPACE, PredictorSettings(), (), given)
+        fitted = Estimates(known, SPACE, PredictorSettings(), (), given)
         return float(np.mean(np.abs(fitted.latency.predict(choices) / truth - 1)))
 
     assert error(background) < 0.7 * error(Background())

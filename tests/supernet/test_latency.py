@@ -126,6 +126,16 @@ def test_steady_machine_is_stable_and_quick() -> None:
     assert machine.now_ms - started < 400
 
 
+@pytest.mark.parametrize("limit", [0.995, 1.005])
+def test_near_a_limit_timings_go_on_until_it_is_clear_on_which_side_it_lies(limit: float) -> None:
+    machine = Machine(lognormal(0.03))
+    meter = LatencyMeter(DEVICE, timer=machine, max_seconds=20.0, reference_ms=[1.0])
+    machine.reference = meter._references[0]
+    far, near = meter(nn.Identity(), 2 * TRUE_MS), meter(nn.Identity(), limit * TRUE_MS)
+    assert near.repeats > 2 * far.repeats
+    assert near.high_ms < limit * TRUE_MS if limit > 1 else near.low_ms > limit * TRUE_MS
+
+
 def test_noisy_measurement_says_so_and_ends_in_time() -> None:
     machine = Machine(lognormal(1.0))
     meter = LatencyMeter(DEVICE, timer=machine, max_seconds=0.5)
@@ -248,6 +258,17 @@ def test_four_times_the_work_takes_longer() -> None:
     assert meter(convolutions(16)).low_ms > 2 * meter(convolutions(4)).high_ms
 
 
+THREADS = min(2, available_cores())
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 class Sleeping(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         time.sleep(0.004)
@@ -259,6 +280,7 @@ def test_waiting_that_the_network_chose_counts() -> None:
     assert thread_timer(lambda: time.sleep(0.004), 1).own_ms >= 4
 
 
+@pytest.mark.usefixtures("one_thread")
 @pytest.mark.skipif(sys.platform != "linux", reason="the time on the core is read on Linux only")
 def test_time_that_other_processes_hold_the_core_does_not_count() -> None:
     x = torch.randn(300, 300)
@@ -274,17 +296,6 @@ def test_time_that_other_processes_hold_the_core_does_not_count() -> None:
             hog.kill()
             hog.wait()
     assert timing.own_ms < 0.7 * timing.wall_ms
-
-
-THREADS = min(2, available_cores())
-
-
-@pytest.fixture
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def conditions() -> dict[str, object]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -33,3 +35,11 @@ def test_what_was_told_is_not_proposed(conditional: SearchSpace, architectures: 
     replay(algorithm, rows)
     assert algorithm.ask() == architectures[1]
     assert algorithm.ask() == architectures[3]
+
+
+def test_the_list_may_leave_the_space(conditional: SearchSpace, architectures: list[Architecture]) -> None:
+    bare = replace(architectures[0], stages=())
+    algorithm = Listed(Problem.parse(conditional, ["accuracy"]), 0, [bare, architectures[1]])
+    assert algorithm.ask() == bare
+    algorithm.tell(bare, {"accuracy": 0.5})
+    assert algorithm.ask() == architectures[1]
