@@ -3,7 +3,8 @@
 A trained run is copied into the folder of results and then used by its commands, so an interrupted benchmark continues:
 
 * `measure --parts --architectures 100`: predictors fitted to the first 5 to all of these latencies, with the parts and
-  without, predict those of 500 random architectures, which are then measured; each decision of these is uniform.
+  without, predict those of 500 random architectures; each decision of these is uniform. Both are measured in turn, ten
+  and fifty at a time, so that the machine is as noisy for the ones as for the others.
 * `search --trials 200`, and for each of 20 budgets, evenly spaced between the 5th and the 95th percentile of the random
   latencies, `extract --latency-ms`. The subnet is measured anew; its accuracy on the search split is compared with that
   of the best of the 500 that measured within the budget.
@@ -60,18 +61,18 @@ BUDGETS = Schema(
     key=("number",),
 )
 NUMBERS = (5, 10, 20, 50, 100)
-DRAWN, TRIALS, NUM_BUDGETS = 500, 200, 20
+AT_ONCE, DRAWN, TRIALS, NUM_BUDGETS = 10, 500, 200, 20
 
 Rows = list[dict[str, Any]]
 
 
-def random_rows(run: Run, table: Table) -> Rows:
-    """Latency and inherited accuracy of random architectures."""
-    drawn, known = distinct(run.experiment.space, DRAWN, run.experiment.seed + 1), {row["id"] for row in table.rows()}
+def random_rows(run: Run, table: Table, number: int) -> Rows:
+    """Latency and inherited accuracy of so many random architectures, of which some may be known."""
+    drawn, known = distinct(run.experiment.space, number, run.experiment.seed + 1), {row["id"] for row in table.rows()}
     references = typical(run.experiment.space, run.task)
     settings = replace(run.experiment.search.latency, max_seconds=SECONDS)
     meter = Latencies(run.task, settings, references, read_calibrations(run.folder))
-    progress = Progress("random architectures", DRAWN, len(known))
+    progress = Progress("random architectures", number, len(known))
     for architecture in drawn:
         if architecture.id not in known:
             found = meter.measure(architecture)
@@ -133,9 +134,10 @@ def main() -> None:
         shutil.copytree(options.run, folder.with_name("copy"), dirs_exist_ok=True)
         shutil.rmtree(folder.with_name("copy") / "trials", ignore_errors=True)
         folder.with_name("copy").rename(folder)
-    measure(folder, architectures=NUMBERS[-1], parts=True)
-    run = Run.open(folder)
-    rows = random_rows(run, Table(options.out / "random", RANDOM))
+    run, random, rows = Run.open(folder), Table(options.out / "random", RANDOM), Rows()
+    for number in range(AT_ONCE, NUMBERS[-1] + 1, AT_ONCE):
+        measure(folder, architectures=number, parts=True)
+        rows = random_rows(run, random, number * DRAWN // NUMBERS[-1])
     predictions(run, rows)
     search(folder, trials=TRIALS)
     table = Table(options.out / "budgets", BUDGETS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
 
@@ -77,12 +77,15 @@ def choose(
     measure: Callable[[Architecture], Latency],
     estimates: Estimates | None,
     seed: int,
+    noise: float = 0.0,
 ) -> Choice:
-    """The most accurate candidate whose latency interval lies within the budget, and whose counts do.
+    """The most accurate candidate that measures within the budget twice, and whose counts are within.
 
     Candidates are the trials and, with `estimates` of them, what the predictors propose. They are measured in the order
-    of what each would gain over the best that fits so far, times its chance of fitting. Raises UserError, naming the
-    nearest architecture, where none fits.
+    of what each would gain over the best that fits so far, times its chance of fitting. A latency fits when its whole
+    interval does and its median even with the device's `noise`, the relative standard deviation of a measurement, on
+    top. The best is measured again when all others were, for whoever takes the best of many takes those that were
+    lucky. Raises UserError, naming the nearest architecture, where none fits.
     """
     space = evaluator.supernet.space
     known, generator = rows, np.random.default_rng(seed)
@@ -102,38 +105,40 @@ def choose(
     limit, expected = budget.latency_limit_ms, _expected(candidates, space, estimates)
     left = sorted(candidates, key=lambda row: (-row["accuracy"], expected[row["id"]], row["params"]))
     measured: list[Choice] = []
+    fastest = FASTEST
 
-    def measure_one(row: dict[str, Any]) -> None:
-        """Twice where it fits at first, and the second time counts: whoever takes the best of many takes the lucky."""
-        left.remove(row)
-        architecture = Architecture.from_json(row["architecture"])
-        latency = measure(architecture)
-        if latency.high_ms <= limit < math.inf:
-            latency = measure(architecture)
-        measured.append(Choice(architecture, row, latency))
+    def reach(choice: Choice) -> float:
+        return max(choice.latency.high_ms, choice.latency.median_ms * (1 + noise))
 
-    while left and len(measured) < MEASUREMENTS:
-        # This may be another hour than that of the rows: how far they are off is learned from what was measured.
-        longer = median([each.latency.high_ms / expected[each.row["id"]] for each in measured] or [1.0])
-        chances = _chances(left, limit / longer, space, estimates)
-        reached = [each.row["accuracy"] for each in measured if each.latency.high_ms <= limit]
-        best = max(reached, default=left[-1]["accuracy"])
-        worth = [(row["accuracy"] - best) * chance for row, chance in zip(left, chances, strict=True)]
-        hopeful = max(range(len(left)), key=lambda i: worth[i])
-        if worth[hopeful] < LEAST_GAIN:
+    while True:
+        fitting = [each for each in measured if reach(each) <= limit]
+        row = None
+        if left and len(measured) < MEASUREMENTS:
+            # This may be another hour than that of the rows: how far they are off is learned from what was measured.
+            longer = median([reach(each) / expected[each.row["id"]] for each in measured] or [1.0])
+            reached = max((each.row["accuracy"] for each in fitting), default=left[-1]["accuracy"])
+            row = _worth_measuring(left, reached, _chances(left, limit / longer, space, estimates))
+        if row is None and left and not fitting and fastest:
+            row, fastest = min(left, key=lambda row: expected[row["id"]]), fastest - 1
+        if row:
+            left.remove(row)
+            architecture = Architecture.from_json(row["architecture"])
+            measured.append(Choice(architecture, row, measure(architecture)))
+            continue
+        if not fitting:
             break
-        measure_one(left[hopeful])
-    fitting = [each for each in measured if each.latency.high_ms <= limit]
-    for row in [] if fitting else sorted(left, key=lambda row: expected[row["id"]])[:FASTEST]:
-        measure_one(row)
-    fitting = [each for each in measured if each.latency.high_ms <= limit]
-    if fitting:
-        return max(fitting, key=lambda each: each.row["accuracy"])
-    nearest = min(measured, key=lambda each: each.latency.high_ms)
+        best = max(fitting, key=lambda each: each.row["accuracy"])
+        if limit == math.inf:
+            return best
+        again = replace(best, latency=measure(best.architecture))
+        if reach(again) <= limit:
+            return again
+        measured[measured.index(best)] = again
+    nearest = min(measured, key=reach)
     raise UserError(
         f"no subnet measures under {limit:g} ms on this device; the nearest is {nearest.architecture.id} at "
         f"{nearest.latency.median_ms:.3f} ms (up to {nearest.latency.high_ms:.3f}); ask for --latency-ms "
-        f"{nearest.latency.high_ms * 1.05:.3f} or more"
+        f"{reach(nearest) * 1.05:.3f} or more"
     )
 
 
@@ -144,6 +149,13 @@ def _expected(rows: list[dict[str, Any]], space: SearchSpace, estimates: Estimat
     if estimates is None:
         return {row["id"]: row["latency_ms"] for row in rows}
     return dict(zip((row["id"] for row in rows), estimates.latency.predict(choices_of(rows, space)), strict=True))
+
+
+def _worth_measuring(rows: list[dict[str, Any]], reached: float, chances: list[float]) -> dict[str, Any] | None:
+    """Of accuracy beyond what is `reached`, the row that promises most; None where it is too little."""
+    worth = [(row["accuracy"] - reached) * chance for row, chance in zip(rows, chances, strict=True)]
+    most = max(range(len(rows)), key=lambda i: worth[i])
+    return rows[most] if worth[most] >= LEAST_GAIN else None
 
 
 def _chances(rows: list[dict[str, Any]], limit: float, space: SearchSpace, estimates: Estimates | None) -> list[float]:

@@ -96,7 +96,8 @@ def extract(
     background = Background.of(latencies, opened.parts.rows(), known.device.id, space)
     estimates = Estimates(rows, space, kinds, timed, background) if len(rows) >= FEWEST_ROWS else None
     if id is None:
-        choice = choose(rows, budget, opened.evaluator, measure, estimates, opened.experiment.seed)
+        seed, noise = opened.experiment.seed, known.noise_floor or 0.0
+        choice = choose(rows, budget, opened.evaluator, measure, estimates, seed, noise)
     else:
         choice = _named(id, rows, budget, measure)
     network = inherited(supernet, choice.architecture, data.train)

@@ -103,6 +103,19 @@ def test_what_fits_only_once_is_not_taken(lucky_first: bool) -> None:
     assert choose(rows, Budget(latency_ms=1.0), evaluator, measure, None, 0).row == rows[3]
 
 
+def test_a_noisy_device_keeps_its_distance_from_the_limit() -> None:
+    rows = rows_of(60)
+    evaluator: Any = SimpleNamespace(supernet=SimpleNamespace(space=SPACE))
+    latency = {row["id"]: row["latency_ms"] for row in rows}
+
+    def chosen_with(noise: float) -> float:
+        taken = choose(rows, Budget(latency_ms=50), evaluator, lambda a: latency_of(latency[a.id]), None, 0, noise)
+        return taken.latency.median_ms
+
+    assert chosen_with(0.0) == 50
+    assert chosen_with(0.05) == 47
+
+
 def test_where_nothing_fits_the_nearest_is_named() -> None:
     with pytest.raises(
         UserError, match=r"no subnet measures under 0\.5 ms on this device; the nearest is .* at 2\.000 ms"
