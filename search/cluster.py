@@ -80,6 +80,11 @@ def _remote(address: str) -> Iterator[None]:
     except subprocess.TimeoutExpired:
         raise UserError(f"no Ray cluster answered at {address} within {PATIENCE_S} s; {_ADVICE}") from None
     except subprocess.CalledProcessError as error:
+        if b"AuthenticationError" in error.stderr:
+            raise UserError(
+                f"the Ray cluster at {address} asks for a token; "
+                "copy ~/.ray/auth_token from one of its nodes and set RAY_AUTH_MODE=token"
+            ) from None
         reason = " ".join(error.stderr.decode(errors="replace").strip().splitlines()[-1:])
         raise UserError(f"no Ray cluster could be reached at {address} ({reason}); {_ADVICE}") from None
     import ray

@@ -33,3 +33,10 @@ def test_a_reason_to_refuse_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_client_address_is_refused_because_rows_would_be_kept_on_the_server() -> None:
     with pytest.raises(UserError, match="'ray://head:10001' is not supported"), connected("ray://head:10001"):
         pass
+
+
+def test_a_cluster_that_asks_for_a_token_says_where_to_take_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    refusal = "ray.exceptions.AuthenticationError: no authentication token was found"
+    monkeypatch.setattr(search.cluster, "_PROBE", f"import sys; sys.exit('{refusal}')")
+    with pytest.raises(UserError, match=r"asks for a token; copy ~/.ray/auth_token .* RAY_AUTH_MODE=token"):
+        connected("here:1").__enter__()
