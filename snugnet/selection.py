@@ -85,7 +85,7 @@ def choose(
     of what each would gain over the best that fits so far, times its chance of fitting. A latency fits when its whole
     interval does and its median even with the device's `noise`, the relative standard deviation of a measurement, on
     top. The best is measured again when all others were, for whoever takes the best of many takes those that were
-    lucky. Raises UserError, naming the nearest architecture, where none fits.
+    lucky; its interval has to fit once more. Raises UserError, naming the nearest architecture, where none fits.
     """
     space = evaluator.supernet.space
     known, generator = rows, np.random.default_rng(seed)
@@ -131,7 +131,7 @@ def choose(
         if limit == math.inf:
             return best
         again = replace(best, latency=measure(best.architecture))
-        if reach(again) <= limit:
+        if again.latency.high_ms <= limit:
             return again
         measured[measured.index(best)] = again
     nearest = min(measured, key=reach)
