@@ -86,21 +86,22 @@ def random_rows(run: Run, table: Table, number: int) -> Rows:
 def predictions(run: Run, rows: Rows) -> None:
     """Print how well the measured rows predict the random ones, with the parts of the space and without."""
     known = [row for row in run.latencies.rows() if not row["error"]]
-    new = [row for row in rows if row["id"] not in {row["id"] for row in known}]
+    ids = {row["id"] for row in known}
+    new = [row for row in rows if row["id"] not in ids]
     space, truth = run.experiment.space, np.array([row["latency_ms"] for row in new])
     choices, new_choices = choices_of(known, space), choices_of(new, space)
     parts = run.parts.rows()
+    backgrounds = {0: Background(), len(parts): Background.of([], parts, known[0]["device_id"], space)}
     print(f"noise floor of the device {known[0]['noise_floor']:.1%}; {len(new)} latencies predicted from")
     print(f"{'measured':>10}{'parts':>8}{'MAPE':>8}{'within 10%':>12}{'90% intervals cover':>21}")
     for number in NUMBERS:
-        for used in ([], parts):
-            background = Background.of([], used, known[0]["device_id"], space)
+        for num_parts, background in backgrounds.items():
             predictor = background.fit("auto", choices[:number], [row["latency_ms"] for row in known[:number]])
             errors = np.abs(np.asarray(predictor.predict(new_choices)) / truth - 1)
             low, high = predictor.predict_interval(new_choices)
             covered = f"{np.mean((low <= truth) & (truth <= high)):.1%}" if np.isfinite(high).all() else "endless"
             share = f"{np.mean(errors <= 0.1):.1%}"
-            print(f"{number:>10}{len(used):>8}{errors.mean():>8.1%}{share:>12}{covered:>21}")
+            print(f"{number:>10}{num_parts:>8}{errors.mean():>8.1%}{share:>12}{covered:>21}")
 
 
 def under_budget(run: Run, number: int, budget: float, rows: Rows, folder: Path) -> dict[str, Any]:

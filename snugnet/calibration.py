@@ -45,13 +45,16 @@ class Calibration:
 
     @classmethod
     def of(cls, device: Device, stored: Mapping[str, Any]) -> Calibration:
-        """From what `to_dict` gives. Raises UserError, KeyError, TypeError or ValueError where it is none."""
-        references = tuple(Architecture.from_dict(reference["architecture"]) for reference in stored["references"])
-        times = tuple(float(reference["ms"]) for reference in stored["references"])
+        """From what `to_dict` gives. Raises UserError where it is none."""
+        try:
+            references = tuple(Architecture.from_dict(reference["architecture"]) for reference in stored["references"])
+            times = tuple(float(reference["ms"]) for reference in stored["references"])
+            noise = None if stored["noise_floor"] is None else float(stored["noise_floor"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise UserError(f"not a calibration: {error!r}") from None
         if not times or not all(0 < ms < math.inf for ms in times):
-            raise ValueError(f"times {times}")
-        noise = stored["noise_floor"]
-        return cls(device, references, times, None if noise is None else float(noise))
+            raise UserError(f"not a calibration: times {times}")
+        return cls(device, references, times, noise)
 
     def to_dict(self) -> dict[str, Any]:
         """All but the device."""

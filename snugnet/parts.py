@@ -9,7 +9,6 @@ learns from whole networks.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -17,7 +16,7 @@ import numpy as np
 
 from predictors import LatencyPredictor
 from search_space import Architecture, Scalar, SearchSpace, UserError
-from supernet.policies.complexity import Complexity
+from supernet.policies.complexity import Complexity, without_blocks
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -41,7 +40,7 @@ def examples(space: SearchSpace) -> list[Architecture]:
     generator, skeletons, found = np.random.default_rng(0), set[Architecture](), dict[str, Architecture]()
     for _ in range(DRAWS):
         architecture = space.sample(generator)
-        skeleton = replace(architecture, stages=tuple(replace(stage, blocks=()) for stage in architecture.stages))
+        skeleton = without_blocks(architecture)
         if len(skeletons) < MOST_SKELETONS:
             skeletons.add(skeleton)
         if skeleton in skeletons:

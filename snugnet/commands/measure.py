@@ -10,7 +10,7 @@ from typing import Any
 
 from search.cluster import LOCAL
 from search_space import UserError
-from snugnet.calibration import Calibration
+from snugnet.calibration import Calibration, drawn
 from snugnet.commands.measure_run import MeasuredSpace, measure_run
 from snugnet.evaluator import device_for
 from snugnet.experiment import LatencySettings
@@ -20,6 +20,7 @@ from snugnet.subnet import CARD, ONNX, check_file, load_subnet, read_card, read_
 from supernet.device import Device
 from supernet.latency import LatencyMeter
 from supernet.measurement import Measurement, measure_network
+from supernet.network import Network
 
 MAX_SECONDS = 10.0
 """For a subnet, of its timings."""
@@ -94,13 +95,14 @@ def measure_subnet(folder: Path, settings: LatencySettings, components: Sequence
     task = read_task(card, folder)
     device = device_for(settings, task)
     model = check_file(folder, ONNX, card) if device.backend == "onnxruntime" else load_subnet(folder, components)
-    options: dict[str, Any] = {"relative_width": 0.03, "max_seconds": settings.max_seconds}
+    networks, times = list[Network](), None
     try:
-        known = Calibration.of(device, card["calibration"])
-        if card["device"] != json.loads(device.to_json()):
-            known = Calibration.make(device, known.references, task)
-        meter = known.meter(task, **options)
-    except (UserError, KeyError, TypeError, ValueError):
+        known = Calibration.of(device, card.get("calibration", {}))
+        networks = [drawn(reference, task) for reference in known.references]
+        times = known.reference_ms if card["device"] == json.loads(device.to_json()) else None
+    except UserError:
         say("the card names no reference networks that can be built here; calibrating with another one")
-        meter = LatencyMeter(device, **options)
+    meter = LatencyMeter(
+        device, relative_width=0.03, max_seconds=settings.max_seconds, references=networks, reference_ms=times
+    )
     return Measured(folder, str(card["id"]), measure_network(model, meter), device)

@@ -34,7 +34,7 @@ class Complexity:
 
     def __call__(self, architecture: Architecture) -> int:
         flops = self._flops
-        bare = replace(architecture, stages=tuple(replace(stage, blocks=()) for stage in architecture.stages))
+        bare = without_blocks(architecture)
         if bare not in self._bare:
             self._bare[bare] = flops(bare)
         total = self._bare[bare]
@@ -79,3 +79,8 @@ def with_blocks(bare: Architecture, *blocks: Block) -> Architecture:
     """`bare` with these blocks in its last stage."""
     *before, last = bare.stages
     return replace(bare, stages=(*before, replace(last, blocks=blocks)))
+
+
+def without_blocks(architecture: Architecture) -> Architecture:
+    """Its skeleton: stem, downsamplings and widths."""
+    return replace(architecture, stages=tuple(replace(stage, blocks=()) for stage in architecture.stages))
