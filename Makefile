@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-DEMO_LATENCY_MS ?= 1
+DEMO_LATENCY_MS ?= 2
 # One more than cores, for tests wait half of their time for Ray to start, but at most 4.
 TEST_WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(4, 1 + os.cpu_count()))')
 PYTEST := $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup

@@ -4,7 +4,8 @@ A trained run is copied into the folder of results and then used by its commands
 
 * `measure --parts --architectures 100`: predictors fitted to the first 5 to all of these latencies, with the parts and
   without, predict those of 500 random architectures; each decision of these is uniform. Both are measured in turn, ten
-  and fifty at a time, so that the machine is as noisy for the ones as for the others.
+  and fifty at a time, each time in a process of their own, so that the machine is as noisy for the ones as for the
+  others, and what is special to one process does not pass for the truth.
 * `search --trials 200`, and for each of 20 budgets, evenly spaced between the 5th and the 95th percentile of the random
   latencies, `extract --latency-ms`. The subnet is measured anew; its accuracy on the search split is compared with that
   of the best of the 500 that measured within the budget.
@@ -17,6 +18,7 @@ from __future__ import annotations
 import argparse
 import shutil
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -66,8 +68,10 @@ AT_ONCE, DRAWN, TRIALS, NUM_BUDGETS = 10, 500, 200, 20
 Rows = list[dict[str, Any]]
 
 
-def random_rows(run: Run, table: Table, number: int) -> Rows:
-    """Latency and inherited accuracy of so many random architectures, of which some may be known."""
+def measure_random(folder: Path, stored: Path, number: int) -> None:
+    """Latency and inherited accuracy of so many random architectures into a table, of which some may be known."""
+    torch.set_num_threads(1)
+    run, table = Run.open(folder), Table(stored, RANDOM)
     drawn, known = distinct(run.experiment.space, number, run.experiment.seed + 1), {row["id"] for row in table.rows()}
     references = typical(run.experiment.space, run.task)
     settings = replace(run.experiment.search.latency, max_seconds=SECONDS)
@@ -80,7 +84,6 @@ def random_rows(run: Run, table: Table, number: int) -> Rows:
             row = {"id": architecture.id, "architecture": architecture.to_json(), "accuracy": accuracy}
             table.append([row | {name: found[name] for name in ("latency_ms", "latency_stable")}])
             progress(progress.done + 1)
-    return table.rows()
 
 
 def predictions(run: Run, rows: Rows) -> None:
@@ -135,10 +138,15 @@ def main() -> None:
         shutil.copytree(options.run, folder.with_name("copy"), dirs_exist_ok=True)
         shutil.rmtree(folder.with_name("copy") / "trials", ignore_errors=True)
         folder.with_name("copy").rename(folder)
-    run, random, rows = Run.open(folder), Table(options.out / "random", RANDOM), Rows()
     for number in range(AT_ONCE, NUMBERS[-1] + 1, AT_ONCE):
         measure(folder, architectures=number, parts=True)
-        rows = random_rows(run, random, number * DRAWN // NUMBERS[-1])
+        wanted = folder, options.out / "random", number * DRAWN // NUMBERS[-1]
+        measuring = get_context("spawn").Process(target=measure_random, args=wanted)
+        measuring.start()
+        measuring.join()
+        if measuring.exitcode:
+            raise SystemExit("the random architectures could not be measured; the same command continues")
+    run, rows = Run.open(folder), Table(options.out / "random", RANDOM).rows()
     predictions(run, rows)
     search(folder, trials=TRIALS)
     table = Table(options.out / "budgets", BUDGETS)

@@ -83,9 +83,10 @@ def choose(
 
     Candidates are the trials and, with `estimates` of them, what the predictors propose. They are measured in the order
     of what each would gain over the best that fits so far, times its chance of fitting. A latency fits when its whole
-    interval does and its median even with the device's `noise`, the relative standard deviation of a measurement, on
-    top. The best is measured again when all others were, for whoever takes the best of many takes those that were
-    lucky; its interval has to fit once more. Raises UserError, naming the nearest architecture, where none fits.
+    interval does; preferred are those whose median fits even with the device's `noise`, the relative standard deviation
+    of a measurement, on top. The best is measured again when all others were, for whoever takes the best of many takes
+    those that were lucky; its interval has to fit once more. Raises UserError, naming the nearest architecture, where
+    none fits.
     """
     space = evaluator.supernet.space
     known, generator = rows, np.random.default_rng(seed)
@@ -111,14 +112,15 @@ def choose(
         return max(choice.latency.high_ms, choice.latency.median_ms * (1 + noise))
 
     while True:
-        fitting = [each for each in measured if reach(each) <= limit]
+        fitting = [each for each in measured if each.latency.high_ms <= limit]
+        safe = [each for each in fitting if reach(each) <= limit]
         row = None
         if left and len(measured) < MEASUREMENTS:
             # This may be another hour than that of the rows: how far they are off is learned from what was measured.
             longer = median([reach(each) / expected[each.row["id"]] for each in measured] or [1.0])
-            reached = max((each.row["accuracy"] for each in fitting), default=left[-1]["accuracy"])
+            reached = max((each.row["accuracy"] for each in safe), default=left[-1]["accuracy"])
             row = _worth_measuring(left, reached, _chances(left, limit / longer, space, estimates))
-        if row is None and left and not fitting and fastest:
+        if row is None and left and not safe and fastest:
             row, fastest = min(left, key=lambda row: expected[row["id"]]), fastest - 1
         if row:
             left.remove(row)
@@ -127,7 +129,7 @@ def choose(
             continue
         if not fitting:
             break
-        best = max(fitting, key=lambda each: each.row["accuracy"])
+        best = max(safe or fitting, key=lambda each: each.row["accuracy"])
         if limit == math.inf:
             return best
         again = replace(best, latency=measure(best.architecture))

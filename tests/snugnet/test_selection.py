@@ -116,6 +116,13 @@ def test_a_noisy_device_keeps_its_distance_from_the_limit() -> None:
     assert chosen_with(0.05) == 47
 
 
+def test_where_nothing_keeps_the_distance_what_fits_is_taken() -> None:
+    rows = rows_of(3)
+    evaluator: Any = SimpleNamespace(supernet=SimpleNamespace(space=SPACE))
+    taken = choose(rows, Budget(latency_ms=1.02), evaluator, lambda a: latency_of(1.0), None, 0, 0.1)
+    assert taken.row == rows[2]
+
+
 def test_the_second_time_the_distance_does_not_count() -> None:
     row, times = rows_of(1), [0.9, 0.99]
     evaluator: Any = SimpleNamespace(supernet=SimpleNamespace(space=SPACE))
