@@ -88,7 +88,7 @@ def measure_random(folder: Path, stored: Path, number: int) -> None:
 
 def predictions(run: Run, rows: Rows) -> None:
     """Print how well the measured rows predict the random ones, with the parts of the space and without."""
-    known = [row for row in run.latencies.rows() if not row["error"]]
+    known = sorted((row for row in run.latencies.rows() if not row["error"]), key=lambda row: row["trial"])
     ids = {row["id"] for row in known}
     new = [row for row in rows if row["id"] not in ids]
     space, truth = run.experiment.space, np.array([row["latency_ms"] for row in new])

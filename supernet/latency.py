@@ -94,7 +94,7 @@ class LatencyMeter:
         relative_width: float = 0.05,
         min_repeats: int = 15,
         max_seconds: float = 2.0,
-        max_drift: float = 0.1,
+        max_drift: float = 0.25,
         references: Sequence[nn.Module] = (),
         reference_ms: Sequence[float] | None = None,
         timer: Timer | None = None,

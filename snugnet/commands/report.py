@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from search_space import Architecture, UserError
+from snugnet.commands.devices import devices
 from snugnet.commands.front import read_front
 from snugnet.commands.study_fit import study_fit
 from snugnet.estimates import quality_of_predictors
@@ -39,7 +40,8 @@ def report(run: Path, *, out: Path | None = None) -> Report:
     What has not been run yet is said on the page, with the command that would.
     """
     opened = Run.open(Path(run))
-    sections = [_training(opened), _front(opened), _subnets(opened), _predictors(opened), _study(opened)]
+    parts = _training, _front, _subnets, _devices, _predictors, _study
+    sections = [part(opened) for part in parts]
     path = Path(out) if out else opened.folder / "report.html"
     write_atomically(path, page(opened.experiment.name, sections, opened.experiment.text).encode())
     return Report(path, {section.title: section.filled for section in sections})
@@ -134,6 +136,24 @@ def _subnets(run: Run) -> Section:
 def _predicted(predicted: dict[str, Any], metric: str) -> str:
     found = predicted.get(metric)
     return f"{found['value']:.4g} ({found['low']:.4g} to {found['high']:.4g})" if found else "-"
+
+
+def _devices(run: Run) -> Section:
+    title = "Devices"
+    try:
+        known = devices(run.folder).known
+    except UserError as error:
+        return Section(title, paragraph(f"None yet: {error}"), filled=False)
+    head = ["id", "measured", "trials", "noise floor", "device", "cores", "memory, GiB", "torch / ONNX Runtime"]
+    rows = []
+    for each in known:
+        device, noise = each.calibration.device, each.calibration.noise_floor
+        counts = each.num_measured, each.num_trials, None if noise is None else f"{noise:.1%}"
+        versions = f"{device.torch} / {device.onnxruntime}"
+        what = f"{device.vendor} {device.describe()}", device.cores, device.memory_gib, versions
+        rows.append([device.id, *counts, *what])
+    words = "Latencies of different devices never mix. The noise floor is what a short measurement varies by."
+    return Section(title, paragraph(words) + table(head, rows))
 
 
 def _predictors(run: Run) -> Section:

@@ -125,8 +125,10 @@ def test_the_report_is_one_page_with_everything(searched: Path, experiment: Path
     assert found["sections"]["Training"]
     assert found["sections"]["Pareto front"]
     assert found["sections"]["Predictor quality"]
+    assert found["sections"]["Devices"]
     assert not found["sections"]["Scaling study"]
     page = (folder / "report.html").read_text()
+    assert all(each["id"] in page for each in call("devices", str(folder))["devices"])
     assert "http://" not in page.split("</script>", 1)[1]
     assert call("front", str(folder))["front"][0]["id"] in page
     assert "Would more trials help?" in page and "{&#x27;" not in page  # no dict as Python writes it
