@@ -8,7 +8,8 @@ A trained run is copied into the folder of results and then used by its commands
   others, and what is special to one process does not pass for the truth.
 * `search --trials 200`, and for each of 20 budgets, evenly spaced between the 5th and the 95th percentile of the random
   latencies, `extract --latency-ms`. The subnet is measured anew; its accuracy on the search split is compared with that
-  of the best of the 500 that measured within the budget.
+  of the best of the 500 that measured within the budget, once and twice: of many that were measured once, the best
+  near a limit is often one that was lucky.
 
     SNUGNET_DATA=/path/to/data python -m benchmarks.own_space runs/fashion_mnist_depthwise --out own_space
 """
@@ -26,6 +27,7 @@ import numpy as np
 import torch
 
 from benchmarks.kept_accuracy import distinct
+from search_space import Architecture
 from snugnet.calibration import read_calibrations, typical
 from snugnet.commands.extract import extract
 from snugnet.commands.measure import Measured, measure
@@ -59,6 +61,7 @@ BUDGETS = Schema(
         Column("latency_high_ms", "float", "upper end of its 95% interval"),
         Column("accuracy", "float", "on the search split", unit="fraction"),
         Column("best_accuracy", "float", "of the random architectures within the budget", unit="fraction"),
+        Column("best_twice", "float", "of those within it when measured once more", unit="fraction"),
     ),
     key=("number",),
 )
@@ -68,14 +71,18 @@ AT_ONCE, DRAWN, TRIALS, NUM_BUDGETS = 10, 500, 200, 20
 Rows = list[dict[str, Any]]
 
 
+def meter_of(run: Run) -> Latencies:
+    """The meter of `measure DIR`."""
+    settings = replace(run.experiment.search.latency, max_seconds=SECONDS)
+    return Latencies(run.task, settings, typical(run.experiment.space, run.task), read_calibrations(run.folder))
+
+
 def measure_random(folder: Path, stored: Path, number: int) -> None:
     """Latency and inherited accuracy of so many random architectures into a table, of which some may be known."""
     torch.set_num_threads(1)
     run, table = Run.open(folder), Table(stored, RANDOM)
     drawn, known = distinct(run.experiment.space, number, run.experiment.seed + 1), {row["id"] for row in table.rows()}
-    references = typical(run.experiment.space, run.task)
-    settings = replace(run.experiment.search.latency, max_seconds=SECONDS)
-    meter = Latencies(run.task, settings, references, read_calibrations(run.folder))
+    meter = meter_of(run)
     progress = Progress("random architectures", number, len(known))
     for architecture in drawn:
         if architecture.id not in known:
@@ -114,7 +121,12 @@ def under_budget(run: Run, number: int, budget: float, rows: Rows, folder: Path)
     card = extract(run.folder, out, latency_ms=budget).card
     again = measure(out)
     assert isinstance(again, Measured)
-    latency = again.found.latency
+    latency, meter = again.found.latency, meter_of(run)
+    within = sorted((row for row in rows if row["latency_ms"] <= budget), key=lambda row: -row["accuracy"])
+
+    def holds(row: dict[str, Any]) -> bool:
+        return bool(meter.measure(Architecture.from_json(row["architecture"]))["latency_ms"] <= budget)
+
     return {
         "number": number,
         "budget_ms": budget,
@@ -123,7 +135,8 @@ def under_budget(run: Run, number: int, budget: float, rows: Rows, folder: Path)
         "latency_low_ms": latency.low_ms,
         "latency_high_ms": latency.high_ms,
         "accuracy": card["measured"]["search_accuracy"]["value"],
-        "best_accuracy": max(row["accuracy"] for row in rows if row["latency_ms"] <= budget),
+        "best_accuracy": within[0]["accuracy"],
+        "best_twice": next(filter(holds, within))["accuracy"],
     }
 
 
@@ -158,17 +171,21 @@ def main() -> None:
             known[number] = under_budget(run, number, float(budget), rows, options.out)
             table.append([known[number]])
             progress(progress.done + 1)
-    print(f"{'budget ms':>10}{'measured':>10}{'interval':>18}{'accuracy':>10}{'best of random':>16}{'points':>8}")
+    head = f"{'budget ms':>10}{'measured':>10}{'interval':>18}{'accuracy':>10}{'best of random':>16}{'points':>8}"
+    print(f"{head}{'best twice':>12}{'points':>8}")
     for row in (known[number] for number in range(NUM_BUDGETS)):
         interval = f"{row['latency_low_ms']:.3f} - {row['latency_high_ms']:.3f}"
-        gain = 100 * (row["accuracy"] - row["best_accuracy"])
+        gain, over_twice = (100 * (row["accuracy"] - row[best]) for best in ("best_accuracy", "best_twice"))
         print(
             f"{row['budget_ms']:>10.3f}{row['latency_ms']:>10.3f}{interval:>18}{row['accuracy']:>10.4f}"
-            f"{row['best_accuracy']:>16.4f}{gain:>+8.2f}"
+            f"{row['best_accuracy']:>16.4f}{gain:>+8.2f}{row['best_twice']:>12.4f}{over_twice:>+8.2f}"
         )
     within = sum(row["latency_ms"] <= row["budget_ms"] for row in known.values())
-    near = sum(row["accuracy"] >= row["best_accuracy"] - 0.003 for row in known.values())
-    print(f"within the budget: {within} of {NUM_BUDGETS}; within .3 points of the best random: {near} of {NUM_BUDGETS}")
+    near, near_twice = (
+        sum(row["accuracy"] >= row[best] - 0.003 for row in known.values()) for best in ("best_accuracy", "best_twice")
+    )
+    print(f"within the budget: {within} of {NUM_BUDGETS}; within .3 points of the best random: {near}, ", end="")
+    print(f"of the best that is within it twice: {near_twice}")
 
 
 if __name__ == "__main__":
