@@ -73,7 +73,7 @@ def competing(kind: str, processes: int) -> Iterator[None]:
 def line(label: str, first: list[Row], second: list[Row], column: str) -> str:
     a, b = (np.array([row[column] for row in rows]) for rows in (first, second))
     drift = np.median([row["drift"] for row in second]) if column == "latency_ms" else np.nan
-    return f"{label:<30}{spearmanr(a, b).statistic:>10.4f}{np.median(np.abs(b / a - 1)):>24.1%}{drift:>17.2f}"
+    return f"{label:<34}{spearmanr(a, b).statistic:>10.4f}{np.median(np.abs(b / a - 1)):>24.1%}{drift:>17.2f}"
 
 
 def main() -> None:
@@ -108,7 +108,7 @@ def main() -> None:
     Table(options.out, SCHEMA).append([row for found in passes.values() for rows in found.values() for row in rows])
     print(f"{len(architectures)} architectures alone, and beside {options.load} processes;", end=" ")
     print(f"noise floor of the device {own.noise_floor:.1%}")
-    print(f"{'':<30}{'Spearman':>10}{'|relative difference|':>24}{'reference drift':>17}")
+    print(f"{'':<34}{'Spearman':>10}{'|relative difference|':>24}{'reference drift':>17}")
     for load in LOADS:
         alone, beside = passes[NONE], passes[load]
         for name, label in (
