@@ -27,13 +27,14 @@ import numpy as np
 import torch
 
 from benchmarks.kept_accuracy import distinct
+from predictors import LatencyPredictor
 from search_space import Architecture
 from snugnet.calibration import read_calibrations, typical
 from snugnet.commands.extract import extract
 from snugnet.commands.measure import Measured, measure
 from snugnet.commands.measure_run import SECONDS
 from snugnet.commands.search import search
-from snugnet.estimates import Background, choices_of
+from snugnet.estimates import choices_of, sources_of
 from snugnet.evaluator import inherited, quality_of
 from snugnet.latencies import Latencies
 from snugnet.progress import Progress
@@ -101,12 +102,13 @@ def predictions(run: Run, rows: Rows) -> None:
     space, truth = run.experiment.space, np.array([row["latency_ms"] for row in new])
     choices, new_choices = choices_of(known, space), choices_of(new, space)
     parts = run.parts.rows()
-    backgrounds = {0: Background(), len(parts): Background.of([], parts, known[0]["device_id"], space)}
+    sources = {0: [], len(parts): sources_of([], parts, known[0]["device_id"], space)}
     print(f"noise floor of the device {known[0]['noise_floor']:.1%}; {len(new)} latencies predicted from")
     print(f"{'measured':>10}{'parts':>8}{'MAPE':>8}{'within 10%':>12}{'90% intervals cover':>21}")
     for number in NUMBERS:
-        for num_parts, background in backgrounds.items():
-            predictor = background.fit("auto", choices[:number], [row["latency_ms"] for row in known[:number]])
+        for num_parts, taught in sources.items():
+            latencies = [row["latency_ms"] for row in known[:number]]
+            predictor = LatencyPredictor().fit(choices[:number], latencies, sources=taught)
             errors = np.abs(np.asarray(predictor.predict(new_choices)) / truth - 1)
             low, high = predictor.predict_interval(new_choices)
             covered = f"{np.mean((low <= truth) & (truth <= high)):.1%}" if np.isfinite(high).all() else "endless"

@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from predictors.links import NormalScores
 from predictors.made import Made
 from predictors.positions import Factor, Term, contains
-from predictors.rows import Array, as_rows
+from predictors.rows import Array, Rows, as_rows
 from search_space import UserError
 
 
@@ -26,16 +26,24 @@ class Group(IntEnum):
     PRODUCTS = 1
     TOTALS = 2
     PRODUCT_TOTALS = 3
-    SOURCES = 4
+    SQUARES = 4
+    SQUARE_TOTALS = 5
+    SOURCES = 6
     """Predictions of the same rows on other devices or tasks; appended by a predictor, never by the encoder."""
 
 
-MANY = 12
-"""Values of a number; hardly any choice has so many."""
+TOTALS_OF = {
+    Group.CHOICES: Group.TOTALS,
+    Group.PRODUCTS: Group.PRODUCT_TOTALS,
+    Group.SQUARES: Group.SQUARE_TOTALS,
+}
+
+FEW, MANY = 3, 12
+"""Values of a number: from the first on its square says something new, and hardly any choice has the second."""
 
 
 class ChoiceEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Rows of choices as a matrix (rows, columns), in four groups of columns.
+    """Rows of choices as a matrix (rows, columns), in six groups of columns.
 
     * choices: a numeric choice is one column, the training mean where it was not made, with a second column saying
       whether it was made if some training row lacks it; a named choice is one column of 0 and 1 per category.
@@ -45,7 +53,10 @@ class ChoiceEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
       stage's width), when one of them is a number.
     * totals of the choices over all positions of one pattern: `stages.*.blocks.*.mixer=depthwise` counts the depthwise
       mixers of the network, `stages.0.blocks.*.mixer=depthwise` those of its first stage.
-    * totals of the products in the same way.
+    * squares of numbers at a position, and their products with choices that meet them: a convolution costs the square
+      of its stage's width, times what its block expands it by. Not of a number with fewer than FEW values or more than
+      MANY, nor of one that a named choice at its position settles.
+    * totals of the products, and of the squares, in the same way.
 
     A category or name never seen in training changes no column of its own, for nothing is known of its effect and a
     search must still be able to ask; nor does a missing choice that every training row made. Both count in the column
@@ -72,13 +83,24 @@ class ChoiceEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self._rank(values)
         self.means_ = np.nanmean(values, axis=0)
         self.optional_ = np.flatnonzero(np.isnan(values).any(axis=0))
-        pairs = np.array(self._meetings(), dtype=np.intp).reshape(-1, 2)
-        self.pairs_ = pairs[np.ptp(_products(np.nan_to_num(values), pairs), axis=0) > 0]
-        self.terms_ += [(self.factors_[i], self.factors_[j]) for i, j in self.pairs_]
+        filled = np.nan_to_num(values)
+        by_place: dict[str, list[int]] = {}
+        for i, factor in enumerate(self.factors_):
+            by_place.setdefault(factor.place, []).append(i)
+        pairs = [(i, j) for i, j in self._meetings(by_place) if np.ptp(filled[:, i] * filled[:, j]) > 0]
+        squared = {i for place, own in by_place.items() if place for i in self._to_square(own, table)}
+        ordered = [order for i, j in pairs for order in ((i, j), (j, i))]
+        self.products_: list[tuple[int, ...]] = [
+            *pairs,
+            *((i, i) for i in squared),
+            *((i, i, j) for i, j in ordered if i in squared),
+        ]
+        self.terms_ += [tuple(self.factors_[i] for i in product) for product in self.products_]
         self._total()
-        products = np.array([len(term) == 2 for term in self.totals_], dtype=bool)
         own = len(self.factors_) + len(self.optional_) + 1
-        self.groups_ = np.repeat(np.arange(4), (own, len(self.pairs_), np.sum(~products), np.sum(products)))
+        products = [_group(term) for term in self.terms_[len(self.factors_) :]]
+        totals = [TOTALS_OF[_group(term)] for term in self.totals_]
+        self.groups_ = np.array([Group.CHOICES] * own + products + totals, dtype=np.intp)
         self.indicator_ = np.zeros(len(self.groups_), dtype=bool)
         self.indicator_[:own] = [f.category is not None for f in self.factors_] + [True] * (own - len(self.factors_))
         return self
@@ -96,7 +118,7 @@ class ChoiceEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         raw = np.nan_to_num(values)
         unknown = made.tally(lambda name, value: _factor(name, value) not in self.index_)
         unseen = unknown + len(self.always_) - made.tally(lambda name, _: name in self.always_)
-        products = _products(raw, self.pairs_)
+        products = _products(raw, self.products_)
         totals = np.hstack([raw, products]) @ self.membership_ + self._new_positions(made)
         own = np.where(absent, self.means_, values)
         return np.hstack([own, ~absent[:, self.optional_], np.sqrt(unseen)[:, None], products, totals])
@@ -125,22 +147,31 @@ class ChoiceEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             chosen = ~np.isnan(values[:, j])
             values[chosen, j] = scores.forward(values[chosen, j])
 
-    def _meetings(self) -> list[tuple[int, int]]:
+    def _meetings(self, by_place: dict[str, list[int]]) -> list[tuple[int, int]]:
         """Pairs of factors whose product is worth a column, the one at the inner place first."""
-        by_place: dict[str, list[int]] = {}
-        for i, factor in enumerate(self.factors_):
-            by_place.setdefault(factor.place, []).append(i)
         pairs = [pair for own in by_place.values() for pair in combinations(own, 2)]
         for inner, own in by_place.items():
             around = [j for outer, others in by_place.items() if contains(outer, inner) for j in others]
             pairs += [(i, j) for i in own for j in around]
         return [(i, j) for i, j in pairs if self.factors_[i].meets(self.factors_[j])]
 
+    def _to_square(self, own: list[int], table: Rows) -> list[int]:
+        """Which of the factors at one place are numbers of several values that no named choice there settles."""
+        names = {self.factors_[i].name for i in own if self.factors_[i].category is not None}
+        chosen = {name: [row.get(name) for row in table] for name in names}
+
+        def free(number: str) -> bool:
+            levels = [row.get(number) for row in table]
+            settled = any(len(set(zip(named, levels, strict=True))) == len(set(named)) for named in chosen.values())
+            return FEW <= len(set(levels) - {None}) <= MANY and not settled
+
+        return [i for i in own if self.factors_[i].category is None and free(self.factors_[i].name)]
+
     def _total(self) -> None:
         """Which terms add up to which total: a total has at least two terms and is not the same as an earlier one."""
         patterns: dict[Term, list[int]] = {}
         for t, term in enumerate(self.terms_):
-            for level in range(term[0].depth):
+            for level in range(max(factor.depth for factor in term)):
                 patterns.setdefault(tuple(factor.starred(level) for factor in term), []).append(t)
         members: dict[tuple[int, ...], Term] = {}
         for pattern, terms in patterns.items():
@@ -176,8 +207,17 @@ def _factor(name: str, value: str | float) -> Factor:
     return Factor(name, value) if isinstance(value, str) else Factor(name)
 
 
-def _products(values: Array, pairs: npt.NDArray[np.intp]) -> Array:
-    return values[:, pairs[:, 0]] * values[:, pairs[:, 1]]
+def _products(values: Array, products: list[tuple[int, ...]]) -> Array:
+    """(rows, products) of the columns of `values` that each names."""
+    padded = np.hstack([values, np.ones((len(values), 1))])
+    at = np.array([(*product, -1)[:3] for product in products], dtype=np.intp).reshape(-1, 3).T
+    return padded[:, at[0]] * padded[:, at[1]] * padded[:, at[2]]
+
+
+def _group(term: Term) -> Group:
+    if len(term) == 1:
+        return Group.CHOICES
+    return Group.PRODUCTS if len(set(term)) == len(term) else Group.SQUARES
 
 
 def _refuse_mixed(factors: list[Factor]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -12,10 +11,8 @@ from scipy.stats import norm
 from predictors.links import Link, Log
 from predictors.predictor import Predictor
 from predictors.ridge import GroupedRidge
-from predictors.rows import Array, Row, Rows, as_rows, as_targets
+from predictors.rows import Array
 from search_space import UserError
-
-Base = Callable[[list[Row]], npt.ArrayLike]
 
 
 class AdditiveLatency(GroupedRidge):
@@ -49,17 +46,15 @@ class LatencyPredictor(Predictor):
 
     Residuals are taken on the logarithm, so error bars are relative and intervals positive; latencies in another unit
     give the same predictions in that unit. `kind` is `ridge` (additive in milliseconds), `boosting` (on the logarithm),
-    or `auto`, their best blend on held-out rows; `seed` draws the folds. `base` is what is known of any row beforehand,
-    such as the sum of its parts or a simulator's word: it takes a list of dicts and gives their latencies (rows,), and
-    only what they are off by is learned. Fitting raises UserError for a latency that is not positive.
+    or `auto`, their best blend on held-out rows; `seed` draws the folds. Fitting raises UserError for a latency that is
+    not positive.
     """
 
     larger_is_better: ClassVar[bool] = False
 
-    def __init__(self, kind: str = "auto", seed: int = 0, base: Base | None = None) -> None:
+    def __init__(self, kind: str = "auto", seed: int = 0) -> None:
         self.kind = kind
         self.seed = seed
-        self.base = base
 
     def predict_within(self, rows: Any, limit: float) -> Array:
         """Probability (rows,) that a new measurement is at most `limit`, for errors that are log-normal.
@@ -68,26 +63,14 @@ class LatencyPredictor(Predictor):
         """
         if not limit > 0:
             raise UserError(f"limit={limit} must be above 0, in the unit of the latencies")
-        table = as_rows(rows)
-        mean, std = self.crossfit_.central(self.encode(table))
-        return np.asarray(norm.cdf((np.log(limit / self._unit(table)) - mean) / std))
+        mean, std = self.crossfit_.central(self.encode(rows))
+        return np.asarray(norm.cdf((np.log(limit) - mean) / std))
 
     def _link(self) -> Link:
         return Log()
 
     def _ridge(self, groups: npt.NDArray[np.intp], indicator: npt.NDArray[np.bool_]) -> GroupedRidge:
         return AdditiveLatency(groups, indicator, relative_noise=True)
-
-    def _unit(self, table: Rows) -> Array:
-        if self.base is None:
-            return super()._unit(table)
-        try:
-            known = as_targets(self.base(table), len(table))
-        except UserError as error:
-            raise UserError(f"the base: {error}") from None
-        if known.min() <= 0:
-            raise UserError(f"the base gave a latency of {known.min():g} ms; latencies must be above 0")
-        return known
 
     def _check_targets(self, targets: Array) -> None:
         if targets.min() <= 0:

@@ -41,7 +41,7 @@ class Factor(NamedTuple):
 
 
 Term = tuple[Factor, ...]
-"""A factor, or a product of two."""
+"""A factor, or a product of up to three."""
 
 
 def contains(outer: str, inner: str) -> bool:

@@ -55,10 +55,6 @@ class Predictor(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]
     def _check_targets(self, targets: Array) -> None:
         """Raises UserError for targets that this predictor cannot mean."""
 
-    def _unit(self, table: Rows) -> Array:
-        """What the targets are learned as multiples of (rows,)."""
-        return np.ones(len(table))
-
     def fit(self, rows: Any, y: Any, sources: Sources | None = None) -> Self:
         """Learn from measured rows.
 
@@ -70,7 +66,6 @@ class Predictor(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]
             raise UserError(f"kind={self.kind!r} is not one of ({', '.join(KINDS)}); choose among these")
         table, targets, keys = measured(rows, y)
         self._check_targets(targets)
-        targets = targets / self._unit(table)
         if keys[0] == keys[-1]:
             raise UserError(f"all {len(table)} rows make the same choices; give at least two that differ")
         with few_threads(len(table)):
@@ -90,13 +85,12 @@ class Predictor(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]
     def predict(self, rows: Any, return_std: bool = False) -> Array | tuple[Array, Array]:
         """Predictions (rows,) in the unit of the targets, and on demand the standard deviation of a new measurement."""
         check_is_fitted(self)
-        table = as_rows(rows)
-        columns, unit = self.encode(table), self._unit(table)
+        columns = self.encode(rows)
         if not return_std:
-            return unit * self.predict_encoded(columns)
+            return self.predict_encoded(columns)
         mean, std = self.crossfit_.predict(columns)
         above, below = self.link_.inverse(mean + std), self.link_.inverse(mean - std)
-        return unit * self.link_.inverse(mean), unit * (above - below) / 2
+        return self.link_.inverse(mean), (above - below) / 2
 
     def encode(self, rows: Any) -> Array:
         """Rows of choices as the columns (rows, columns) that the predictor works on."""
@@ -104,9 +98,7 @@ class Predictor(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]
         return self._columns(as_rows(rows))
 
     def predict_encoded(self, columns: Array) -> Array:
-        """Predictions (rows,) for what `encode` gave, many at once: encoding takes most of the time of `predict`. Those
-        of a predictor with a `base` are multiples of it.
-        """
+        """Predictions (rows,) for what `encode` gave, many at once: encoding takes most of the time of `predict`."""
         check_is_fitted(self)
         parts = [columns[i : i + ROWS_AT_ONCE] for i in range(0, len(columns), ROWS_AT_ONCE)]
         return self.link_.inverse(np.concatenate([self.crossfit_.mean(part) for part in parts]))
@@ -119,10 +111,8 @@ class Predictor(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]
         check_is_fitted(self)
         if not 0 < coverage < 1:
             raise UserError(f"coverage={coverage} must lie between 0 and 1, such as 0.9")
-        table = as_rows(rows)
-        low, high = self.crossfit_.interval(self.encode(table), coverage)
-        unit = self._unit(table)
-        return unit * self.link_.inverse(low), unit * self.link_.inverse(high)
+        low, high = self.crossfit_.interval(self.encode(rows), coverage)
+        return self.link_.inverse(low), self.link_.inverse(high)
 
     def far_from_data(self, rows: Any) -> npt.NDArray[np.bool_]:
         """Whether each row (rows,) lies too far from the training rows for its prediction to be trusted: the ridge is
@@ -140,7 +130,7 @@ class Predictor(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]
             self._check_targets(targets)
         except UserError as error:
             raise UserError(f"source {name!r}: {error}") from None
-        return Source.learn(table, targets / self._unit(table), self._link(), self._ridge)
+        return Source.learn(table, targets, self._link(), self._ridge)
 
     def _makers(self, num_rows: int) -> list[Callable[[], Learner]]:
         groups = np.append(self.encoder_.groups_, np.full(len(self.sources_), Group.SOURCES, dtype=np.intp))

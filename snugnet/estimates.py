@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -15,7 +15,7 @@ from search.algorithms.evolution import Predict
 from search.problem import Constraint, Objective, Problem, Row
 from search_space import Architecture, Scalar, SearchSpace, UserError
 from snugnet.experiment import PredictorSettings
-from snugnet.parts import SumOfParts
+from snugnet.parts import sums_of_parts
 from snugnet.progress import say
 from snugnet.run import Run
 
@@ -23,62 +23,48 @@ Choices = Mapping[str, Scalar]
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 Source = tuple[str, list[dict[str, Scalar]], list[float]]
-"""Another device as predictors take it: its id, choices and latencies."""
+"""As predictors take it: a name, choices and latencies."""
 
 FEWEST_SOURCE_ROWS = 20
 """Of another device, below which it teaches nothing of a new one."""
 
 
-@dataclass(frozen=True)
-class Background:
-    """What teaches a predictor of one device's latencies besides these: other devices, and the sums of its parts."""
-
-    sources: Sequence[Source] = ()
-    base: SumOfParts | None = None
-
-    @classmethod
-    def of(
-        cls,
-        latencies: Sequence[Mapping[str, Any]],
-        parts: Sequence[Mapping[str, Any]],
-        device_id: str,
-        space: SearchSpace,
-    ) -> Background:
-        """From a run's tables. Where parts of the device make up sums, other devices have nothing to add."""
-        own = [row for row in parts if row["device_id"] == device_id]
-        if own:
-            try:
-                return cls(base=SumOfParts(own, space))
-            except UserError as error:
-                say(f"the parts of this device are left out: {error}; measure --parts goes on with them")
-        by_device: dict[str, list[Mapping[str, Any]]] = {}
-        for row in latencies:
-            if row["device_id"] != device_id and not row["error"]:
-                by_device.setdefault(row["device_id"], []).append(row)
-        return cls(
-            [
-                (name, choices_of(rows, space), [row["latency_ms"] for row in rows])
-                for name, rows in sorted(by_device.items())
-                if len(rows) >= FEWEST_SOURCE_ROWS
-            ]
-        )
-
-    def fit(self, kind: str, choices: Sequence[Choices], latencies: Sequence[float]) -> LatencyPredictor:
-        return LatencyPredictor(kind=kind, base=self.base).fit(choices, latencies, sources=self.sources)
+def sources_of(
+    latencies: Sequence[Mapping[str, Any]], parts: Sequence[Mapping[str, Any]], device_id: str, space: SearchSpace
+) -> list[Source]:
+    """What a run's tables teach a predictor of one device's latencies besides these: the sums of its parts, or where it
+    has none the other devices.
+    """
+    own = [row for row in parts if row["device_id"] == device_id]
+    if own:
+        try:
+            sums = sums_of_parts(own, space)
+            return [("parts", [space.choices(architecture) for architecture, _ in sums], [ms for _, ms in sums])]
+        except UserError as error:
+            say(f"the parts of this device are left out: {error}; measure --parts goes on with them")
+    by_device: dict[str, list[Mapping[str, Any]]] = {}
+    for row in latencies:
+        if row["device_id"] != device_id and not row["error"]:
+            by_device.setdefault(row["device_id"], []).append(row)
+    return [
+        (name, choices_of(rows, space), [row["latency_ms"] for row in rows])
+        for name, rows in sorted(by_device.items())
+        if len(rows) >= FEWEST_SOURCE_ROWS
+    ]
 
 
 @dataclass(frozen=True)
 class Estimates:
     """Predictors of accuracy on the search split and of latency, fitted when first asked for.
 
-    `rows` are trials, `latencies` further rows of the same device, `background` what else is known of it.
+    `rows` are trials, `latencies` further rows of the same device, `sources` what else teaches of it.
     """
 
     rows: Sequence[Mapping[str, Any]]
     space: SearchSpace
     kinds: PredictorSettings
     latencies: Sequence[Mapping[str, Any]] = ()
-    background: Background = field(default_factory=Background)
+    sources: Sequence[Source] = ()
 
     @cached_property
     def accuracy(self) -> AccuracyPredictor:
@@ -88,8 +74,8 @@ class Estimates:
     @cached_property
     def latency(self) -> LatencyPredictor:
         timed = [*{row["id"]: row for row in (*self.rows, *self.latencies)}.values()]
-        choices = choices_of(timed, self.space)
-        return self.background.fit(self.kinds.latency, choices, [row["latency_ms"] for row in timed])
+        choices, latencies = choices_of(timed, self.space), [row["latency_ms"] for row in timed]
+        return LatencyPredictor(kind=self.kinds.latency).fit(choices, latencies, sources=self.sources)
 
     def of(self, rows: Sequence[Mapping[str, Any]]) -> Estimates:
         """From other trials."""

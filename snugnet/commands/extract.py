@@ -9,7 +9,7 @@ from typing import Any
 
 from search_space import Architecture, UserError
 from snugnet.delivery import as_bytes, deliver, read_report, vacant
-from snugnet.estimates import Background, Estimates
+from snugnet.estimates import Estimates, sources_of
 from snugnet.evaluator import inherited
 from snugnet.intervals import columns, share
 from snugnet.run import Run
@@ -93,8 +93,8 @@ def extract(
     kinds = opened.experiment.predictors
     latencies, space = opened.latencies.rows(), opened.experiment.space
     timed = [row for row in latencies if row["device_id"] == known.device.id and not row["error"]]
-    background = Background.of(latencies, opened.parts.rows(), known.device.id, space)
-    estimates = Estimates(rows, space, kinds, timed, background) if len(rows) >= FEWEST_ROWS else None
+    sources = sources_of(latencies, opened.parts.rows(), known.device.id, space)
+    estimates = Estimates(rows, space, kinds, timed, sources) if len(rows) >= FEWEST_ROWS else None
     if id is None:
         seed, noise = opened.experiment.seed, known.noise_floor or 0.0
         choice = choose(rows, budget, opened.evaluator, measure, estimates, seed, noise)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from predictors import LatencyPredictor
 from search.algorithms.algorithm import Algorithm
 from search.algorithms.exploring import Choices, Exploring, Unsure
 from search.algorithms.listed import Listed
@@ -20,7 +21,7 @@ from search.problem import Problem, Row
 from search.tune import call_once, run_search
 from search_space import UserError
 from snugnet.calibration import Calibration, read_calibrations, typical
-from snugnet.estimates import Background
+from snugnet.estimates import Source, sources_of
 from snugnet.evaluator import Carried, device_for
 from snugnet.latencies import CALIBRATION, LATENCIES, Latencies
 from snugnet.parts import parts_of
@@ -140,8 +141,8 @@ def measure_run(
             fill(opened.parts, Listed(problem, seed, listed), len(listed), "parts")
         if architectures:
             spread = stratified(space, task, seed, min(max(round(SPREAD_SHARE * architectures), 1), space.size))
-            background = Background.of(opened.latencies.rows(), opened.parts.rows(), device.id, space)
-            exploring = Exploring(problem, seed, spread, partial(unsure, background))
+            sources = sources_of(opened.latencies.rows(), opened.parts.rows(), device.id, space)
+            exploring = Exploring(problem, seed, spread, partial(unsure, sources))
             fill(opened.latencies, exploring, min(architectures, space.size), "architectures")
     return MeasuredSpace(opened.folder, device, _of_device(opened.latencies, device), _of_device(opened.parts, device))
 
@@ -150,9 +151,9 @@ def _of_device(table: Table, device: Device) -> list[dict[str, Any]]:
     return [row for row in table.rows() if row["device_id"] == device.id]
 
 
-def unsure(background: Background, choices: Sequence[Choices], rows: Sequence[Row]) -> Unsure:
+def unsure(sources: Sequence[Source], choices: Sequence[Choices], rows: Sequence[Row]) -> Unsure:
     """The relative standard deviation of a latency predictor that is fitted to these rows."""
-    predictor = background.fit("auto", choices, [row["latency_ms"] for row in rows])
+    predictor = LatencyPredictor().fit(choices, [row["latency_ms"] for row in rows], sources=sources)
 
     def spread(candidates: Sequence[Choices]) -> np.ndarray[Any, np.dtype[np.float64]]:
         latency, deviation = predictor.predict(list(candidates), return_std=True)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sklearn.base import clone
 
 from predictors import ChoiceEncoder
+from predictors.encoding import Group
 from search_space import UserError
 
 OPERATORS = ("conv", "pool", "none")
@@ -40,7 +41,33 @@ def test_a_product_is_formed_only_where_choices_meet(draw_rows: Callable[..., An
     product = [row.get(kernel, 0) * row[f"{stage}.width"] for row in rows]
     assert column(encoder, rows, f"{kernel} x {stage}.width") == product
     assert not [name for name in names if "stages.0" in name and "stages.1" in name]
-    assert not [name for name in names if name.count("blocks.") == 2 and "*" not in name]
+    blocks = [{factor.split(".mixer")[0] for factor in name.split(" x ") if "blocks." in factor} for name in names]
+    assert max(map(len, blocks)) == 1
+
+
+def test_numbers_at_positions_are_squared_alone_and_times_what_they_meet(draw_rows: Callable[..., Any]) -> None:
+    rows = draw_rows(60, 0)
+    for i, row in enumerate(rows):
+        row |= {"resolution": 96 + 32 * (i % 4), "stages.1.stride": 1 + i % 2}
+        row |= {"stages.1.op": OPERATORS[i % 3], "stages.1.op_cost": i % 3}
+    encoder = ChoiceEncoder().fit(rows)
+    names = list(encoder.get_feature_names_out())
+    width, kernel = "stages.1.width", "stages.1.blocks.0.mixer.depthwise.kernel_size"
+    squares = np.array([row[width] ** 2 for row in rows])
+    counts = [sum(v == "pooling" for k, v in row.items() if k.startswith("stages.1")) for row in rows]
+    assert column(encoder, rows, f"{width} x {width}") == list(squares)
+    assert column(encoder, rows, f"{width} x {width} x {kernel}") == [
+        square * row.get(kernel, 0) for square, row in zip(squares, rows, strict=True)
+    ]
+    assert column(encoder, rows, f"{width} x {width} x stages.1.blocks.*.mixer=pooling") == list(squares * counts)
+    assert f"{width} x {width} x stages.1.op=conv" in names
+    for lone in (
+        "resolution",
+        "stages.1.stride",
+        "stages.1.op_cost",
+    ):  # no position, two values, settled by the operator
+        assert any(lone in name.split(" x ") for name in names)
+        assert not any(name.split(" x ").count(lone) == 2 for name in names)
 
 
 @given(st.lists(st.lists(st.sampled_from(OPERATORS), min_size=4, max_size=4), min_size=2, max_size=12))
@@ -100,7 +127,9 @@ def test_every_column_has_a_name_and_a_group(draw_rows: Callable[..., Any]) -> N
     assert len(set(names)) == len(names) == len(encoder.groups_) == len(encoder.indicator_)
     assert encoder.transform(rows).shape == (40, len(names))
     for name, group in zip(names, encoder.groups_, strict=True):
-        assert group == 2 * ("*" in name) + (" x " in name)
+        factors = name.split(" x ")
+        kind = "SQUARE" if len(set(factors)) < len(factors) else "PRODUCT" if len(factors) == 2 else "CHOICE"
+        assert Group(group).name == (f"{kind}_TOTALS" if "*" in name else f"{kind}S").removeprefix("CHOICE_")
 
 
 @pytest.mark.parametrize(

@@ -95,9 +95,9 @@ def test_kernels_have_a_mean_of_one_and_agree_with_each_other(draw_rows: Callabl
     columns = encoder.transform(rows)
     kernels = Kernels(columns, encoder.groups_, encoder.indicator_)
     each = kernels.each(columns)
-    assert len(each) == 5
+    assert len(each) == 7
     np.testing.assert_allclose(np.trace(each, axis1=1, axis2=2), 30)
-    weights = np.arange(1.0, 6.0)
+    weights = np.arange(1.0, 8.0)
     terms = kernels.terms(columns)
     linear = (terms * kernels.by_column(weights)) @ terms.T
     np.testing.assert_allclose(linear, np.tensordot(weights[:-1], each[:-1], 1), atol=1e-12)
@@ -158,3 +158,10 @@ def test_costs_of_blocks_are_recovered_from_few_rows(
     targets = cost_of(rows)
     predicted = RidgePredictor().fit(rows[:60], targets[:60]).predict(rows[60:])
     assert np.sqrt(np.mean((predicted - targets[60:]) ** 2)) < 0.1 * targets.std()
+
+
+def test_costs_that_grow_with_the_square_of_the_width_are_recovered(draw_rows: Callable[..., Any]) -> None:
+    rows = draw_rows(300, 5)
+    targets = np.array([sum(row[f"stages.{s}.width"] ** 2 * row[f"stages.{s}.depth"] for s in (0, 1)) for row in rows])
+    predicted = RidgePredictor().fit(rows[:60], targets[:60]).predict(rows[60:])
+    assert np.sqrt(np.mean((predicted - targets[60:]) ** 2)) < 0.01 * targets.std()

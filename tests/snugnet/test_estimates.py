@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from search_space import Architecture, read_space
-from snugnet.estimates import FEWEST_SOURCE_ROWS, Background, Estimates
+from snugnet.estimates import FEWEST_SOURCE_ROWS, Estimates, Source, sources_of
 from snugnet.experiment import PredictorSettings
 from supernet.cost import flops_of_parts
 from supernet.network import Task
@@ -50,7 +50,7 @@ def rows_of(device_id: str, number: int, seed: int, ms_per_flop: float = 1e-6) -
 def test_sources_are_the_other_devices_that_were_measured() -> None:
     table = rows_of("here", 30, 0) + rows_of("there", 30, 1) + rows_of("hardly", FEWEST_SOURCE_ROWS - 1, 2)
     failed = rows_of("there", 1, 3)[0] | {"latency_ms": None, "error": "no memory"}
-    ((name, choices, latencies),) = Background.of([*table, failed], [], "here", SPACE).sources
+    ((name, choices, latencies),) = sources_of([*table, failed], [], "here", SPACE)
     there = [row for row in table if row["device_id"] == "there"]
     assert name == "there"
     assert choices == [SPACE.choices(Architecture.from_json(row["architecture"])) for row in there]
@@ -59,12 +59,12 @@ def test_sources_are_the_other_devices_that_were_measured() -> None:
 
 def test_another_device_teaches_a_new_one() -> None:
     known, new = rows_of("here", 20, 0, 3e-6), rows_of("here", 100, 4, 3e-6)
-    background = Background.of(rows_of("there", 200, 1), [], "here", SPACE)
+    sources = sources_of(rows_of("there", 200, 1), [], "here", SPACE)
     choices = [SPACE.choices(Architecture.from_json(row["architecture"])) for row in new]
     truth = np.array([row["latency_ms"] for row in new])
 
-    def error(given: Background) -> float:
+    def error(given: list[Source]) -> float:
         fitted = Estimates(known, SPACE, PredictorSettings(), (), given)
         return float(np.mean(np.abs(fitted.latency.predict(choices) / truth - 1)))
 
-    assert error(background) < 0.7 * error(Background())
+    assert error(sources) < 0.7 * error([])
