@@ -15,11 +15,11 @@ from predictors.rows import Array
 class BoostedTrees:
     """Small trees (4 leaves), slowly added: chosen for tens to hundreds of rows.
 
-    They do not see the products at every position, many columns of what trees form themselves.
+    They do not see the products and squares at every position, many columns of what trees form themselves.
     """
 
     def __init__(self, groups: npt.NDArray[np.intp], seed: int) -> None:
-        self.columns = np.flatnonzero(groups != Group.PRODUCTS)
+        self.columns = np.flatnonzero(~np.isin(groups, (Group.PRODUCTS, Group.SQUARES)))
         self.seed = seed
 
     def fit(self, columns: Array, targets: Array) -> Self:

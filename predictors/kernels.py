@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -10,6 +12,9 @@ from predictors.rows import Array
 
 INTERACTING = (Group.CHOICES, Group.TOTALS)
 """The groups whose interactions of every order the last kernel holds."""
+
+ROWS_IN_CACHE = 512
+"""Whose interactions with a few hundred others fit into a core's cache."""
 
 MEDIAN, CORRECTION = 0.3, 0.03
 """Prior medians of the weight of a kernel, and of a kernel that only corrects what sources say."""
@@ -59,7 +64,7 @@ class Kernels:
         """(kernels, rows, rows): one similarity matrix for each kernel."""
         z = self._scaled(a)
         linear = [z[:, part] @ z[:, part].T for part in self.parts]
-        return np.stack([*linear, self._interactions(z, z)])
+        return np.stack([*linear, self.interactions(a, a)])
 
     def by_column(self, weights: Array) -> Array:
         """The weight of the linear kernel that each column of `terms` belongs to."""
@@ -69,18 +74,43 @@ class Kernels:
         """The columns of the linear kernels (rows, columns): a weighted sum of those kernels is a product of these."""
         return self._scaled(a)[:, self.linear]
 
+    def slopes(self, coefficients: Array) -> Array:
+        """(columns,) of the raw columns, for coefficients of `terms`: both add up to the same but for a constant."""
+        slopes = np.zeros(len(self.scale))
+        slopes[self.linear] = coefficients * self.scale[self.linear]
+        return slopes
+
     def interactions(self, a: Array, b: Array) -> Array:
         """The last kernel alone: (rows of a, rows of b)."""
-        return self._interactions(self._scaled(a), self._scaled(b))
+        left, right = self._left(a), self._right(b)
+        return _decay(left @ right.T)
+
+    def pulled(self, a: Array, b: Array, pulls: Array) -> Array:
+        """`interactions(a, b) @ pulls` (rows of a,), in single precision: enough for a mean, and faster by far."""
+        right, singles, total = self._right(b).astype(np.float32), pulls.astype(np.float32), np.empty(len(a))
+        for start in range(0, len(a), ROWS_IN_CACHE):
+            some = slice(start, start + ROWS_IN_CACHE)
+            total[some] = _decay(self._left(a[some]).astype(np.float32) @ right.T) @ singles
+        return total
 
     def _scaled(self, columns: Array) -> Array:
         return (columns - self.centre) * self.scale
 
-    def _interactions(self, za: Array, zb: Array) -> Array:
-        unit = self.num_interacting**-0.5
-        a, b = za[:, self.interacting] * unit, zb[:, self.interacting] * unit
-        negative = a @ b.T
-        negative -= 0.5 * np.sum(a**2, axis=1)[:, None]
-        negative -= 0.5 * np.sum(b**2, axis=1)
-        np.minimum(negative, 0.0, out=negative)
-        return np.exp(negative, out=negative)
+    def _left(self, a: Array) -> Array:
+        """With `_right`, two matrices whose product is -d / 2 of each pair of rows."""
+        z = self._near(a)
+        return np.column_stack([z, -0.5 * np.sum(z**2, axis=1), np.ones(len(z))])
+
+    def _right(self, b: Array) -> Array:
+        z = self._near(b)
+        return np.column_stack([z, np.ones(len(z)), -0.5 * np.sum(z**2, axis=1)])
+
+    def _near(self, columns: Array) -> Array:
+        """Coordinates (rows, interacting columns) between which d is the squared distance."""
+        unit = self.scale[self.interacting] * self.num_interacting**-0.5
+        return (columns[:, self.interacting] - self.centre[self.interacting]) * unit
+
+
+def _decay(negative: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """exp of a matrix that is not above 0 but for rounding, in place."""
+    return np.exp(np.minimum(negative, 0.0, out=negative), out=negative)

@@ -19,9 +19,6 @@ TUNING_ROWS = 200
 INDUCING_ROWS = 400
 """Interactions are those with at most this many rows, evenly spaced; the coefficients always use all rows."""
 
-ROWS_IN_CACHE = 512
-"""Whose interactions with the inducing rows fit into a core's cache."""
-
 JITTER = 1e-8
 """Added to the interactions of equal rows, so that they can be told apart."""
 
@@ -63,8 +60,8 @@ class GroupedRidge:
         self.posterior_ = Posterior(self._features(columns), standard, self.noise_ * noise + 1e-9)
         num_terms = len(self.kernels_.linear)
         constant, terms, interactions = np.split(self.posterior_.mean, [1, 1 + num_terms])
-        self.constant_ = float(constant[0])
-        self.slopes_ = terms * np.sqrt(self.kernels_.by_column(self.weights_))
+        self.slopes_ = self.kernels_.slopes(terms * np.sqrt(self.kernels_.by_column(self.weights_)))
+        self.constant_ = constant[0] - self.kernels_.centre @ self.slopes_
         self.pulls_ = np.sqrt(self.weights_[-1]) * solve_triangular(self.factor_, interactions, lower=True, trans=1)
         return self
 
@@ -84,10 +81,8 @@ class GroupedRidge:
 
     def expected(self, columns: Array) -> Array:
         """The expected target (rows,), on the scale on which parts add up."""
-        standard = self.kernels_.terms(columns) @ self.slopes_ + self.constant_
-        for start in range(0, len(columns), ROWS_IN_CACHE):
-            some = slice(start, start + ROWS_IN_CACHE)
-            standard[some] += self.kernels_.interactions(columns[some], self.inducing_) @ self.pulls_
+        standard = columns @ self.slopes_ + self.constant_
+        standard += self.kernels_.pulled(columns, self.inducing_, self.pulls_)
         return self.offset_ + self.unit_ * standard
 
     def _features(self, columns: Array) -> Array:
