@@ -97,7 +97,7 @@ def synflow(network: nn.Module, x: Tensor) -> float:
     flows = [
         (weight * gradient).sum() for weight, gradient in zip(weights, gradients, strict=True) if gradient is not None
     ]
-    return float(torch.stack(flows).sum().log())
+    return float(torch.stack(flows).sum().log().detach())
 
 
 def jacov(network: nn.Module, x: Tensor) -> float:

@@ -83,18 +83,7 @@ class ChoiceEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self._rank(values)
         self.means_ = np.nanmean(values, axis=0)
         self.optional_ = np.flatnonzero(np.isnan(values).any(axis=0))
-        filled = np.nan_to_num(values)
-        by_place: dict[str, list[int]] = {}
-        for i, factor in enumerate(self.factors_):
-            by_place.setdefault(factor.place, []).append(i)
-        pairs = [(i, j) for i, j in self._meetings(by_place) if np.ptp(filled[:, i] * filled[:, j]) > 0]
-        squared = {i for place, own in by_place.items() if place for i in self._to_square(own, table)}
-        ordered = [order for i, j in pairs for order in ((i, j), (j, i))]
-        self.products_: list[tuple[int, ...]] = [
-            *pairs,
-            *((i, i) for i in squared),
-            *((i, i, j) for i, j in ordered if i in squared),
-        ]
+        self.products_ = self._to_multiply(np.nan_to_num(values), table)
         self.terms_ += [tuple(self.factors_[i] for i in product) for product in self.products_]
         self._total()
         own = len(self.factors_) + len(self.optional_) + 1
@@ -146,6 +135,16 @@ class ChoiceEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         for j, scores in self.scores_.items():
             chosen = ~np.isnan(values[:, j])
             values[chosen, j] = scores.forward(values[chosen, j])
+
+    def _to_multiply(self, values: Array, table: Rows) -> list[tuple[int, ...]]:
+        """Factors whose product is worth a column: pairs, squares, and squares times one more."""
+        by_place: dict[str, list[int]] = {}
+        for i, factor in enumerate(self.factors_):
+            by_place.setdefault(factor.place, []).append(i)
+        pairs = [(i, j) for i, j in self._meetings(by_place) if np.ptp(values[:, i] * values[:, j]) > 0]
+        squared = [i for place, own in by_place.items() if place for i in self._to_square(own, table)]
+        both_ways = [ordered for i, j in pairs for ordered in ((i, j), (j, i))]
+        return [*pairs, *((i, i) for i in squared), *((i, i, j) for i, j in both_ways if i in squared)]
 
     def _meetings(self, by_place: dict[str, list[int]]) -> list[tuple[int, int]]:
         """Pairs of factors whose product is worth a column, the one at the inner place first."""
