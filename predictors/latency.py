@@ -59,10 +59,10 @@ class LatencyPredictor(Predictor):
     def predict_within(self, rows: Any, limit: float) -> Array:
         """Probability (rows,) that a new measurement is at most `limit`, for errors that are log-normal.
 
-        Raises UserError for a limit that is not above 0.
+        Raises UserError for a limit that is not one number above 0.
         """
-        if not limit > 0:
-            raise UserError(f"limit={limit} must be above 0, in the unit of the latencies")
+        if not isinstance(limit, int | float | np.number) or not limit > 0:
+            raise UserError(f"limit={limit!r} must be a number above 0, in the unit of the latencies")
         mean, std = self.crossfit_.central(self.encode(rows))
         return np.asarray(norm.cdf((np.log(limit) - mean) / std))
 
@@ -74,4 +74,6 @@ class LatencyPredictor(Predictor):
 
     def _check_targets(self, targets: Array) -> None:
         if targets.min() <= 0:
-            raise UserError(f"a latency of {targets.min():g} ms was given; latencies must be above 0")
+            raise UserError(
+                f"a latency of {targets.min():g} was given; latencies must be above 0; any number can be an accuracy"
+            )

@@ -64,13 +64,17 @@ class Predictor(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]
         """
         if self.kind not in KINDS:
             raise UserError(f"kind={self.kind!r} is not one of ({', '.join(KINDS)}); choose among these")
+        if not isinstance(self.seed, int | np.integer) or self.seed < 0:
+            raise UserError(f"seed={self.seed!r} must be a whole number, 0 or more")
         table, targets, keys = measured(rows, y)
         self._check_targets(targets)
         if keys[0] == keys[-1]:
             raise UserError(f"all {len(table)} rows make the same choices; give at least two that differ")
         with few_threads(len(table)):
             self.encoder_ = ChoiceEncoder(ranked=self.ranks_measurements).fit(table)
-            self.sources_ = [self._learn_source(*each) for each in sorted(sources or (), key=lambda each: each[0])]
+            self.sources_ = [
+                self._learn_source(*each) for each in sorted(_as_sources(sources), key=lambda each: each[0])
+            ]
             self.link_ = self._link().fit(targets)
             scores = self.link_.forward(targets)
             self.crossfit_ = CrossFit(self._makers(len(table)), self._columns(table), scores, keys, self.seed)
@@ -145,3 +149,13 @@ class Predictor(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]
         if self.kind == "auto":
             return [ridge, boosting] if num_rows >= BLENDING_ROWS else [ridge]
         return [ridge if self.kind == "ridge" else boosting]
+
+
+def _as_sources(sources: Any) -> list[tuple[str, Any, Any]]:
+    """Raises UserError for what is no list of them."""
+    given = [] if sources is None else list(sources)
+    for i, each in enumerate(given):
+        if not isinstance(each, Sequence) or isinstance(each, str) or len(each) != 3 or not isinstance(each[0], str):
+            shown = each if isinstance(each, str) else type(each).__name__
+            raise UserError(f"source {i} ({shown}) must be (name, rows, y); give a list of these")
+    return given

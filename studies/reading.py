@@ -24,18 +24,20 @@ def read_table(path: Path) -> pa.Table:
     """
     path = Path(path)
     if path.is_dir():
-        table = _read_folder(path)
-    elif not path.exists():
+        return _usable(_read_folder(path), path)
+    if not path.exists():
         raise UserError(f"{path} does not exist; give a {ACCEPTED}")
-    elif path.suffix not in READERS:
+    if path.suffix not in READERS:
         raise UserError(f"{path} ends in {path.suffix!r}; give a {ACCEPTED}")
-    elif path.stat().st_size == 0:
+    if path.stat().st_size == 0:
         raise UserError(f"{path} is empty; it must hold at least one row")
-    else:
-        try:
-            table = READERS[path.suffix](path)
-        except (pa.ArrowInvalid, UnicodeDecodeError) as error:
-            raise UserError(f"{path} cannot be read as {path.suffix}: {str(error).splitlines()[0]}") from None
+    try:
+        return _usable(READERS[path.suffix](path), path)
+    except (pa.ArrowInvalid, UnicodeDecodeError) as error:
+        raise UserError(f"{path} cannot be read as {path.suffix}: {str(error).splitlines()[0]}") from None
+
+
+def _usable(table: pa.Table, path: Path) -> pa.Table:
     if table.num_rows == 0:
         raise UserError(f"{path} has no rows; it must hold at least one")
     if len(set(table.column_names)) < table.num_columns:

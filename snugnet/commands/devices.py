@@ -49,12 +49,21 @@ class Devices:
 def devices(run: Path) -> Devices:
     """Raises UserError where the folder is no run, or nothing was measured in it."""
     opened = Run.open(Path(run))
-    measured = opened.latencies.rows()
-    trials = Counter(Device.from_json(row["device"]).id for row in opened.trials.rows() if row["device"])
-    counts = Counter(row["device_id"] for row in measured if not row["error"])
-    calibrations = read_calibrations(opened.folder)
-    order = sorted(calibrations, key=lambda id: (-counts[id], -trials[id], id))
-    known = [Known(calibrations[id], counts[id], trials[id]) for id in order]
+    known = known_devices(opened)
     if not known:
         raise UserError(f"{run} has no latencies; run: snugnet measure {run} --architectures 50")
     return Devices(opened.folder, known)
+
+
+def known_devices(run: Run) -> list[Known]:
+    """Raises UserError where a table is damaged, or a device with latencies has lost its calibration."""
+    trials = Counter(Device.from_json(row["device"]).id for row in run.trials.rows() if row["device"])
+    counts = Counter(row["device_id"] for row in run.latencies.rows() if not row["error"])
+    calibrations = read_calibrations(run.folder)
+    for lost in counts.keys() - calibrations.keys():
+        raise UserError(
+            f"{run.folder}/devices/{lost}.json is missing, the calibration of {counts[lost]} latencies; restore it, or "
+            f"calibrate anew: snugnet measure {run.folder} --architectures {counts[lost] + 1}"
+        )
+    order = sorted(calibrations, key=lambda id: (-counts[id], -trials[id], id))
+    return [Known(calibrations[id], counts[id], trials[id]) for id in order]

@@ -89,7 +89,7 @@ def measure_run(
     be trained. Raises UserError, and Interrupted after SIGINT.
     """
     if not (parts and architectures == 0) and not 1 <= architectures <= MOST:
-        raise UserError(f"architectures={architectures} must be from 1 to {MOST}")
+        raise UserError(f"--architectures {architectures} must be from 1 to {MOST:,}")
     if on is not None and address == LOCAL:
         raise UserError(f"--on {on} names a worker of a Ray cluster; give its --address too")
     opened = Run.open(Path(run))
@@ -100,6 +100,8 @@ def measure_run(
     resources = {on: 1.0} if on else {}
     if address == LOCAL:
         device_for(settings, task)  # what this machine cannot do is said before Ray starts
+    for stored in (opened.latencies.rows, opened.parts.rows, partial(read_calibrations, opened.folder)):
+        stored()  # and what is damaged
     problem = Problem.parse(space, ["latency_ms"])
     with opened.exclusive(), connected(address, min_cpus=settings.threads):
         device: Device = call_once(partial(device_for, settings, task), resources)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from search_space import Architecture, UserError
-from snugnet.commands.devices import devices
+from snugnet.commands.devices import known_devices
 from snugnet.commands.front import read_front
 from snugnet.commands.study_fit import study_fit
 from snugnet.estimates import quality_of_predictors
@@ -140,10 +140,9 @@ def _predicted(predicted: dict[str, Any], metric: str) -> str:
 
 def _devices(run: Run) -> Section:
     title = "Devices"
-    try:
-        known = devices(run.folder).known
-    except UserError as error:
-        return Section(title, paragraph(f"None yet: {error}"), filled=False)
+    known = known_devices(run)
+    if not known:
+        return Section(title, paragraph("None yet: snugnet measure DIR --architectures 50"), filled=False)
     head = ["id", "measured", "trials", "noise floor", "device", "cores", "memory, GiB", "torch / ONNX Runtime"]
     rows = []
     for each in known:

@@ -176,8 +176,11 @@ def test_parameters_that_cannot_be_meant(table: tuple[Any, Floats]) -> None:
     rows, measured = table
     with pytest.raises(UserError, match=r"kind='forest' is not one of \(auto, ridge, boosting\)"):
         LatencyPredictor(kind="forest").fit(rows, measured)
-    with pytest.raises(UserError, match="a latency of 0 ms was given"):
+    with pytest.raises(UserError, match="a latency of 0 was given"):
         LatencyPredictor().fit(rows, measured - measured.min())
+    for seed in (-1, "x"):
+        with pytest.raises(UserError, match=r"seed=.* must be a whole number, 0 or more"):
+            LatencyPredictor(seed=seed).fit(rows, measured)  # type: ignore[arg-type]
     with pytest.raises(UserError, match=r"coverage=90 must lie between 0 and 1"):
         LatencyPredictor("ridge").fit(rows[:9], measured[:9]).predict_interval(rows, coverage=90)
 
@@ -194,5 +197,6 @@ def test_the_probability_of_a_limit_is_how_often_it_holds(
         assert np.sum(some) > 50
         assert np.mean(held[some]) == pytest.approx(np.mean(within[some]), abs=0.12)
     assert np.all(predictor.predict_within(rows, 2 * limit) >= predictor.predict_within(rows, limit))
-    with pytest.raises(UserError, match=r"limit=0 must be above 0"):
-        predictor.predict_within(rows, 0)
+    for wrong in (0, "5", np.full(3, 5.0)):
+        with pytest.raises(UserError, match=r"(?s)limit=.* must be a number above 0"):
+            predictor.predict_within(rows, wrong)  # type: ignore[arg-type]

@@ -43,5 +43,14 @@ def test_a_source_of_the_same_task_says_all(
 
 def test_a_wrong_source_is_named(draw_rows: Callable[..., Any], cost_of: Callable[..., Any]) -> None:
     rows = draw_rows(10, 9)
-    with pytest.raises(UserError, match="source 'phone': a latency of -1 ms was given"):
+    with pytest.raises(UserError, match="source 'phone': a latency of -1 was given"):
         LatencyPredictor().fit(rows, cost_of(rows), sources=[("phone", rows[:2], [1.0, -1.0])])
+
+
+@pytest.mark.parametrize("sources", [{"phone": 1}, [([{"a": 1}], [1.0])], ("phone", [{"a": 1}], [1.0]), [(1, 2, 3)]])
+def test_what_is_no_list_of_sources_is_refused(
+    sources: Any, draw_rows: Callable[..., Any], cost_of: Callable[..., Any]
+) -> None:
+    rows = draw_rows(10, 9)
+    with pytest.raises(UserError, match=r"source 0 .* must be \(name, rows, y\); give a list of these"):
+        LatencyPredictor().fit(rows, cost_of(rows), sources=sources)

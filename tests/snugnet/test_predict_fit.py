@@ -10,7 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from predictors import LatencyPredictor
+from search_space import UserError
+from snugnet.commands.predict_fit import predict_fit
 from tests.journey import run_cli
+from tests.snugnet.test_estimates import SPACE
 
 
 def table(path: Path, num_rows: int, seed: int, widest: int = 64) -> Path:
@@ -62,6 +66,11 @@ WRONG: dict[str, str] = {
     "--target latency_ms --features latency_ms": "--features has the target latency_ms",
     "--target latency_ms --features width --apply x.parquet": "--apply TABLE and",
     "--target latency_ms --features width --apply TABLE --out /nowhere/a.parquet": "--out /nowhere/a.parquet must be",
+    "--target latency_ms --features width --apply TABLE --out TABLE": "known.parquet exists; name a new file",
+    "--target latency_ms --features width --apply TABLE --out /proc/a.parquet": "a.parquet cannot be written",
+    "--target latency_ms --features width width": "--features has width twice",
+    "--target latency_ms --features width --coverage 90": "--coverage 90.0 must lie between 0 and 1",
+    "--target latency_ms --features width --seed -1": "--seed -1 must be 0 or more",
     "--target latency_ms --features width --apply /nowhere.csv --out OUT": "/nowhere.csv does not exist",
     "--target latency_ms": "--features",
 }
@@ -78,6 +87,49 @@ def test_wrong_options_are_refused_and_nothing_is_written(tmp_path: Path, option
     assert message in err
     assert err.count("\n") == 1
     assert not out.exists()
+    assert "latency_ms" in pq.read_table(known).column_names
+
+
+def test_what_to_predict_for_is_read_before_anything_is_fitted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fit(*_: object) -> None:
+        raise AssertionError("fitted")
+
+    monkeypatch.setattr(LatencyPredictor, "fit", fit)
+    known, other, out = table(tmp_path / "known.parquet", 30, 0), tmp_path / "other.csv", tmp_path / "out.parquet"
+    other.write_text("kernel\n3\n")
+    with pytest.raises(UserError, match=r"other.csv: 'width' is not a column; there are kernel"):
+        predict_fit(known, target="latency_ms", features=["width"], apply=other, out=out)
+
+
+def test_targets_that_are_no_numbers_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text("width,speed\n8,fast\n9,slow\n")
+    with pytest.raises(UserError, match=r"table.csv: speed is 'fast' in row 0; only numbers can be predicted"):
+        predict_fit(path, target="speed", features=["width"])
+
+
+def test_architectures_of_a_run_stand_for_their_choices(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    drawn = [SPACE.sample(generator) for _ in range(60)]
+    latencies = [0.1 + sum(len(stage.blocks) for stage in each.stages) for each in drawn]
+    path = tmp_path / "run.parquet"
+    pq.write_table(pa.table({"architecture": [each.to_json() for each in drawn], "latency_ms": latencies}), path)
+    out = tmp_path / "out.parquet"
+    fitted = predict_fit(path, target="latency_ms", features=["architecture"], apply=path, out=out)
+    assert fitted.card.kendall is not None
+    assert fitted.card.kendall > 0.8
+    assert pq.read_table(out)["architecture"].to_pylist() == [each.to_json() for each in drawn]
+    names, steps = [f"net{i % 3}" for i in range(30)], [1.0 + i % 3 for i in range(30)]
+    pq.write_table(pa.table({"architecture": names, "latency_ms": steps}), path)
+    assert predict_fit(path, target="latency_ms", features=["architecture"]).card.rows == 30
+
+
+def test_few_rows_and_endless_intervals_are_said(tmp_path: Path) -> None:
+    known, new = table(tmp_path / "known.parquet", 20, 0), table(tmp_path / "new.parquet", 5, 1)
+    out = tmp_path / "out.parquet"
+    fitted = predict_fit(known, target="latency_ms", features=["width"], apply=new, out=out, coverage=0.99)
+    assert "the intervals are endless" in fitted.text()
+    assert "as latency, by its name (--kind decides)" in fitted.text()
 
 
 def test_negative_latencies_are_refused(tmp_path: Path) -> None:

@@ -55,6 +55,7 @@ def test_a_late_fraction_among_whole_numbers_is_read(tmp_path: Path) -> None:
         ("rows.csv", b"a,b\n", "has no rows"),
         ("rows.csv", b"a,b\n1,2\n3\n", "cannot be read as .csv: CSV parse error"),
         ("rows.csv", b"a,a\n1,2\n", "names a column twice"),
+        ("rows.csv", "n\u00e4me,b\n1,2\n".encode("latin-1"), "cannot be read as .csv: 'utf-8' codec"),
         ("rows.jsonl", b'{"a": 1}\n{"a": \n', "cannot be read as .jsonl"),
         ("rows.parquet", b"PAR1 not really PAR1", "rows.parquet is damaged"),
     ],
