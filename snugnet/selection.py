@@ -85,8 +85,8 @@ def choose(
     of what each would gain over the best that fits so far, times its chance of fitting. A latency fits when its whole
     interval does; preferred are those whose median fits even with the device's `noise`, the relative standard deviation
     of a measurement, on top. The best is measured again when all others were, for whoever takes the best of many takes
-    those that were lucky; its interval has to fit once more. Raises UserError, naming the nearest architecture, where
-    none fits.
+    those that were lucky; it is taken if it is still the best by the second measurement, which replaces the first.
+    Raises UserError, naming the nearest architecture, where none fits.
     """
     space = evaluator.supernet.space
     known, generator = rows, np.random.default_rng(seed)
@@ -106,6 +106,7 @@ def choose(
     limit, expected = budget.latency_limit_ms, _expected(candidates, space, estimates)
     left = sorted(candidates, key=lambda row: (-row["accuracy"], expected[row["id"]], row["params"]))
     measured: list[Choice] = []
+    confirmed: set[str] = set()
     fastest = FASTEST
 
     def reach(choice: Choice) -> float:
@@ -130,12 +131,10 @@ def choose(
         if not fitting:
             break
         best = max(safe or fitting, key=lambda each: each.row["accuracy"])
-        if limit == math.inf:
+        if limit == math.inf or best.architecture.id in confirmed:
             return best
-        again = replace(best, latency=measure(best.architecture))
-        if again.latency.high_ms <= limit:
-            return again
-        measured[measured.index(best)] = again
+        measured[measured.index(best)] = replace(best, latency=measure(best.architecture))
+        confirmed.add(best.architecture.id)
     nearest = min(measured, key=reach)
     raise UserError(
         f"no subnet measures under {limit:g} ms on this device; the nearest is {nearest.architecture.id} at "

@@ -123,11 +123,14 @@ def test_where_nothing_keeps_the_distance_what_fits_is_taken() -> None:
     assert taken.row == rows[2]
 
 
-def test_the_second_time_the_distance_does_not_count() -> None:
-    row, times = rows_of(1), [0.9, 0.99]
-    evaluator: Any = SimpleNamespace(supernet=SimpleNamespace(space=SPACE))
-    taken = choose(row, Budget(latency_ms=1), evaluator, lambda _: latency_of(times.pop(0)), None, 0, 0.1)
-    assert taken.latency.median_ms == 0.99
+@pytest.mark.parametrize(("others", "best"), [([1.02, 1.02], 1), ([0.92, 0.92], 0)])
+def test_the_second_time_the_distance_counts_where_another_keeps_it(others: list[float], best: int) -> None:
+    rows, evaluator = rows_of(2), SimpleNamespace(supernet=SimpleNamespace(space=SPACE))
+    rows[0]["latency_ms"] = rows[1]["latency_ms"] = 0.9
+    times = {rows[0]["id"]: iter(others), rows[1]["id"]: iter([0.9, 0.99])}
+    taken = choose(rows, Budget(latency_ms=1), evaluator, lambda a: latency_of(next(times[a.id])), None, 0, 0.05)  # type: ignore[arg-type]
+    assert taken.row == rows[best]
+    assert taken.latency.median_ms == [0.92, 0.99][best]
 
 
 def test_where_nothing_fits_the_nearest_is_named() -> None:
