@@ -301,7 +301,7 @@ def test_a_subnets_file_that_was_changed_is_refused(tmp_path: Path) -> None:
     [
         ((), "is a run; give --architectures K to measure K of its architectures"),
         (("--architectures", "0"), "--architectures"),
-        (("--architectures", "100000000"), "architectures=100000000 must be from 1 to 10000"),
+        (("--architectures", "100000000"), "--architectures 100000000 must be from 1 to 10,000"),
         (("--architectures", "2", "--threads", "1000"), "device.threads=1000 but this process may use"),
         (("--architectures", "2", "--on", "phone"), "--on phone names a worker of a Ray cluster; give its --address"),
         (("--architectures", "2", "--backend", "cuda_graph"), "needs device.kind='cuda'"),
