@@ -106,8 +106,8 @@ def predictions(run: Run, rows: Rows) -> None:
     print(f"noise floor of the device {known[0]['noise_floor']:.1%}; {len(new)} latencies predicted from")
     print(f"{'measured':>10}{'parts':>8}{'MAPE':>8}{'within 10%':>12}{'90% intervals cover':>21}")
     for number in NUMBERS:
+        latencies = [row["latency_ms"] for row in known[:number]]
         for num_parts, taught in sources.items():
-            latencies = [row["latency_ms"] for row in known[:number]]
             predictor = LatencyPredictor().fit(choices[:number], latencies, sources=taught)
             errors = np.abs(np.asarray(predictor.predict(new_choices)) / truth - 1)
             low, high = predictor.predict_interval(new_choices)

@@ -72,9 +72,7 @@ class Predictor(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]
             raise UserError(f"all {len(table)} rows make the same choices; give at least two that differ")
         with few_threads(len(table)):
             self.encoder_ = ChoiceEncoder(ranked=self.ranks_measurements).fit(table)
-            self.sources_ = [
-                self._learn_source(*each) for each in sorted(_as_sources(sources), key=lambda each: each[0])
-            ]
+            self.sources_ = [self._learn_source(*each) for each in _as_sources(sources)]
             self.link_ = self._link().fit(targets)
             scores = self.link_.forward(targets)
             self.crossfit_ = CrossFit(self._makers(len(table)), self._columns(table), scores, keys, self.seed)
@@ -152,10 +150,10 @@ class Predictor(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]
 
 
 def _as_sources(sources: Any) -> list[tuple[str, Any, Any]]:
-    """Raises UserError for what is no list of them."""
+    """In the order of their names. Raises UserError for what is no list of them."""
     given = [] if sources is None else list(sources)
     for i, each in enumerate(given):
         if not isinstance(each, Sequence) or isinstance(each, str) or len(each) != 3 or not isinstance(each[0], str):
             shown = each if isinstance(each, str) else type(each).__name__
             raise UserError(f"source {i} ({shown}) must be (name, rows, y); give a list of these")
-    return given
+    return sorted(given, key=lambda each: each[0])

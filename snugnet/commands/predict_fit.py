@@ -109,10 +109,11 @@ def predict_fit(
     UserError, with nothing written.
     """
     _check(target, features, apply, out, coverage, seed)
-    make = partial(PREDICTORS[kind or _kind_of(target)], seed=seed)
-    read, others = read_table(Path(table)), None if apply is None else read_table(Path(apply))
-    rows, wanted = _rows(read, features, Path(table)), _column(read, target, Path(table))
-    new = None if others is None else _rows(others, features, Path(str(apply)))
+    guessed, kind = kind is None, kind or ("latency" if COSTS.search(target) else "accuracy")
+    make = partial(PREDICTORS[kind], seed=seed)
+    read, rows = _read(Path(table), features)
+    wanted = _column(read, target, Path(table))
+    others = None if apply is None else _read(Path(apply), features)
     known = [i for i, value in enumerate(wanted) if value is not None and value == value]
     for i in known:
         if not isinstance(wanted[i], int | float):
@@ -120,22 +121,18 @@ def predict_fit(
     rows, targets = [rows[i] for i in known], [wanted[i] for i in known]
     card = report_card(rows, targets, make, seed=seed)
     num_predicted, num_far, endless = 0, 0, False
-    if others is not None and new is not None and out is not None:
+    if others is not None and out is not None:
+        given, new = others
         predictor = make().fit(rows, targets)
         low, high = predictor.predict_interval(new, coverage=coverage)
         far = predictor.far_from_data(new)
         columns = {"predicted": predictor.predict(new), "low": low, "high": high, "far": far}
         try:
-            write_part(out, pa.table({name: others[name] for name in features} | columns))
+            write_part(out, pa.table({name: given[name] for name in features} | columns))
         except OSError as error:
             raise UserError(f"--out {out} cannot be written: {error.strerror}") from None
         num_predicted, num_far, endless = len(new), int(far.sum()), not np.isfinite(high).all()
-    shown = Path(table), target, [*features], kind or _kind_of(target), kind is None
-    return PredictorFitted(*shown, card, out, num_predicted, num_far, endless)
-
-
-def _kind_of(target: str) -> str:
-    return "latency" if COSTS.search(target) else "accuracy"
+    return PredictorFitted(Path(table), target, [*features], kind, guessed, card, out, num_predicted, num_far, endless)
 
 
 def _check(
@@ -165,11 +162,13 @@ def _column(table: pa.Table, name: str, path: Path) -> list[Any]:
     return table[name].to_pylist()
 
 
-def _rows(table: pa.Table, features: Sequence[str], path: Path) -> list[dict[str, Any]]:
+def _read(path: Path, features: Sequence[str]) -> tuple[pa.Table, list[dict[str, Any]]]:
+    """A table, and its rows of the features."""
+    table = read_table(path)
     columns = [_column(table, name, path) for name in features]
     rows = [dict(zip(features, values, strict=True)) for values in zip(*columns, strict=True)]
     of_run = ARCHITECTURE in features and all(str(row[ARCHITECTURE]).startswith("{") for row in rows)
-    return [_flat(row) for row in rows] if of_run else rows
+    return table, [_flat(row) for row in rows] if of_run else rows
 
 
 def _flat(row: dict[str, Any]) -> dict[str, Any]:
