@@ -42,6 +42,7 @@ SCHEMA = Schema(
 OWN_ROWS = (10, 20)
 GPUS = ("1080ti", "2080ti", "titan")
 SHOWN = ("spearman", "kendall", "mape", "within_10_percent", "coverage", "width")
+SUMMARY = ("spearman", "within_10_percent", "coverage")
 
 Row = dict[str, Any]
 
@@ -88,7 +89,7 @@ def main() -> None:
     wanted = list(cells([table for table in read_tables(options.data) if table.name in ("nb201", "fbnet")]))
     progress = Progress("cells", len(wanted))
     print(f"{'table':<7}{'device':<19}{'sources':<9}{'rows':>4}" + "".join(f"{name[:9]:>10}" for name in SHOWN))
-    means: dict[tuple[str, str, int], list[float]] = {}
+    means: dict[tuple[str, str, int], list[dict[str, float]]] = {}
     for table, device, which, num_rows in wanted:
         rows = []
         for seed in range(options.seeds):
@@ -99,10 +100,13 @@ def main() -> None:
             rows.append(known[key])
         figures = {name: float(np.mean([row[name] for row in rows])) for name in SHOWN}
         print(f"{table.name:<7}{device:<19}{which:<9}{num_rows:>4}" + "".join(f"{v:>10.3f}" for v in figures.values()))
-        means.setdefault((table.name, which, num_rows), []).append(figures["spearman"])
+        means.setdefault((table.name, which, num_rows), []).append(figures)
         progress(progress.done + 1)
-    for (name, which, num_rows), values in means.items():
-        print(f"{name}, {which}, {num_rows} rows: Spearman {np.mean(values):.3f}, lowest {min(values):.3f}")
+    print(f"\nmean and lowest of the devices{'':<11}" + "".join(f"{name:>18}" for name in SUMMARY))
+    for (name, which, num_rows), of_devices in means.items():
+        values = [[figures[shown] for figures in of_devices] for shown in SUMMARY]
+        found = "".join(f"{np.mean(each):>10.3f}{min(each):>8.3f}" for each in values)
+        print(f"{name:<7}{len(of_devices):>2} devices{'':<9}{which:<9}{num_rows:>4}{found}")
 
 
 if __name__ == "__main__":

@@ -98,19 +98,24 @@ def measure_run(
     seconds = max(SECONDS, experiment.search.latency.max_seconds)
     settings = replace(experiment.search.latency, **{"max_seconds": seconds, **(device_options or {})})
     resources = {on: 1.0} if on else {}
-    if address == LOCAL:
-        device_for(settings, task)  # what this machine cannot do is said before Ray starts
+    # What this machine cannot do, what is damaged, and that nothing is left to do are said before Ray starts.
+    local = device_for(settings, task) if address == LOCAL else None
     for stored in (opened.latencies.rows, opened.parts.rows, partial(read_calibrations, opened.folder)):
-        stored()  # and what is damaged
+        stored()
+    listed, number = parts_of(space) if parts else [], min(architectures, space.size)
+    if local is not None:
+        known = _measured(opened, local)
+        if len(known.parts) >= len(listed) and len(known.rows) >= number:
+            return known
     problem = Problem.parse(space, ["latency_ms"])
     with opened.exclusive(), connected(address, min_cpus=settings.threads):
         device: Device = call_once(partial(device_for, settings, task), resources)
         say(f"measuring on {device.describe()}")
 
-        def fill(table: Table, algorithm: Algorithm, number: int, what: str) -> None:
+        def fill(table: Table, algorithm: Algorithm, size: int, what: str) -> None:
             """Measure what the algorithm proposes until the table has so many rows of the device."""
             rows = _of_device(table, device)
-            progress = Progress(what, number, len(rows))
+            progress = Progress(what, size, len(rows))
 
             def keep(finished: list[dict[str, Any]]) -> None:
                 empty = dict.fromkeys(LATENCIES.names) | {"device_id": device.id}
@@ -125,7 +130,7 @@ def measure_run(
                 algorithm,
                 Carried(Latencies(task, settings, typical(space, task), calibrations, experiment.components)),
                 rows,
-                number,
+                size,
                 keep,
                 address=address,
                 batch_size=1,
@@ -135,18 +140,21 @@ def measure_run(
             )
             if outcome.ending == "interrupted":
                 raise Interrupted(
-                    f"interrupted after {progress.done} of {number} {what}, which are kept; the same command continues"
+                    f"interrupted after {progress.done} of {size} {what}, which are kept; the same command continues"
                 )
 
-        if parts:
-            listed = parts_of(space)
+        if listed:
             fill(opened.parts, Listed(problem, seed, listed), len(listed), "parts")
         if architectures:
             spread = stratified(space, task, seed, min(max(round(SPREAD_SHARE * architectures), 1), space.size))
             sources = sources_of(opened.latencies.rows(), opened.parts.rows(), device.id, space)
             exploring = Exploring(problem, seed, spread, partial(unsure, sources))
-            fill(opened.latencies, exploring, min(architectures, space.size), "architectures")
-    return MeasuredSpace(opened.folder, device, _of_device(opened.latencies, device), _of_device(opened.parts, device))
+            fill(opened.latencies, exploring, number, "architectures")
+    return _measured(opened, device)
+
+
+def _measured(run: Run, device: Device) -> MeasuredSpace:
+    return MeasuredSpace(run.folder, device, _of_device(run.latencies, device), _of_device(run.parts, device))
 
 
 def _of_device(table: Table, device: Device) -> list[dict[str, Any]]:
