@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -63,9 +64,16 @@ class ReportCard:
         return asdict(self)
 
 
-def report_card(rows: Any, y: Any, make_predictor: Callable[[], Predictor], seed: int = 0) -> ReportCard:
+def report_card(
+    rows: Any,
+    y: Any,
+    make_predictor: Callable[[], Predictor],
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> ReportCard:
     """Judge what `make_predictor` returns by 5-fold cross-validation, repeated up to three times when rows are few.
 
+    `progress` is called with the number of fits done and of all.
     Too few rows do not raise, they are said in the card; rows or targets that are wrong raise UserError.
     """
     if len(rows) == 0:
@@ -77,29 +85,35 @@ def report_card(rows: Any, y: Any, make_predictor: Callable[[], Predictor], seed
     if np.ptp(targets) == 0:
         return _unknown(len(table), f"every target is {targets[0]:g}; there is nothing to predict")
     folds = [split(keys, NUM_FOLDS, seed + repeat) for repeat in range(int(np.clip(100 // len(table), 1, 3)))]
+    sizes = [size for share in CURVE if (size := round(share * len(table) * (1 - 1 / NUM_FOLDS))) >= MIN_ROWS]
+    made, all_fits = count(), NUM_FOLDS * len(folds) * (1 + len(sizes))
+
+    def make() -> Predictor:
+        if progress is not None:
+            progress(next(made), all_fits)
+        return make_predictor()
+
     with few_threads(len(table)):
-        repeats = [_cross_validate(table, targets, fold, make_predictor) for fold in folds]
-        curve = [_curve_point(table, targets, folds, share, make_predictor, seed) for share in CURVE]
+        repeats = [_cross_validate(table, targets, fold, make) for fold in folds]
+        curve = [_curve_point(table, targets, folds, size, make, seed) for size in sizes]
+    if progress is not None:
+        progress(all_fits, all_fits)
     measures = {name: _mean([repeat[name] for repeat in repeats]) for name in repeats[0]}
     trustworthy, reason = _verdict(measures["kendall"], measures["coverage"])
     last = CurvePoint(round(len(table) * (1 - 1 / NUM_FOLDS)), measures["kendall"], measures["mape"])
-    known = (*filter(None, curve), last)
-    return ReportCard(len(table), **measures, learning_curve=known, trustworthy=trustworthy, reason=reason)
+    return ReportCard(len(table), **measures, learning_curve=(*curve, last), trustworthy=trustworthy, reason=reason)
 
 
 def _curve_point(
     table: Rows,
     targets: Array,
     folds: list[Any],
-    share: float,
+    num_rows: int,
     make_predictor: Callable[[], Predictor],
     seed: int,
-) -> CurvePoint | None:
-    """None where the share of the rows that a fold is predicted from would be too few."""
+) -> CurvePoint:
+    """Each fold predicted from so many of the others' rows."""
     generator, points = np.random.default_rng(seed), []
-    num_rows = round(share * len(table) * (1 - 1 / NUM_FOLDS))
-    if num_rows < MIN_ROWS:
-        return None
     for fold in folds:
         predicted = np.empty(len(targets))
         for k in range(NUM_FOLDS):

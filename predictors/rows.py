@@ -14,6 +14,8 @@ from search_space import UserError
 
 Array = npt.NDArray[np.float64]
 Row = dict[str, str | float]
+LARGEST = 1e50
+"""Of numbers, so that squares of products of three of them are finite."""
 
 
 class Rows(list[Row]):
@@ -26,7 +28,7 @@ class Rows(list[Row]):
 def as_rows(rows: Any) -> Rows:
     """A DataFrame or a list of dicts of choices as a list of dicts; an entry of None or NaN is a choice not made.
 
-    Raises UserError when there is no row, or an entry is neither a string nor a finite number.
+    Raises UserError when there is no row, or an entry is neither a string nor a number within `LARGEST`.
     """
     if isinstance(rows, Rows):
         return rows
@@ -41,16 +43,18 @@ def as_rows(rows: Any) -> Rows:
 
 
 def as_targets(y: Any, num_rows: int) -> Array:
-    """Targets as a vector of `num_rows` finite numbers. Raises UserError otherwise."""
+    """Targets as a vector of `num_rows` numbers within `LARGEST`. Raises UserError otherwise."""
     try:
         targets = np.asarray(y, dtype=np.float64)
     except (TypeError, ValueError):
         raise UserError("targets must be numbers, one for each row") from None
     if targets.shape != (num_rows,):
         raise UserError(f"{num_rows} rows came with targets of shape {targets.shape}; give one number for each row")
-    wrong = np.flatnonzero(~np.isfinite(targets))
+    wrong = np.flatnonzero(~(np.abs(targets) <= LARGEST))
     if wrong.size:
-        raise UserError(f"the target of row {wrong[0]} is {targets[wrong[0]]}; leave out rows without a finite value")
+        raise UserError(
+            f"the target of row {wrong[0]} is {targets[wrong[0]]}; leave out rows without a number below {LARGEST:g}"
+        )
     return targets
 
 
@@ -77,7 +81,7 @@ def _row(row: Any, i: int) -> Row:
         value = given.item() if isinstance(given, np.generic) else given
         if value is None or (isinstance(value, float) and math.isnan(value)):
             continue
-        if not isinstance(value, str | int | float) or value in (math.inf, -math.inf):
-            raise UserError(f"row {i} has {name}={given!r}; a choice is a string or a finite number")
+        if not isinstance(value, str | int | float) or (not isinstance(value, str) and not abs(value) <= LARGEST):
+            raise UserError(f"row {i} has {name}={given!r}; a choice is a string or a number below {LARGEST:g}")
         made[str(name)] = value if isinstance(value, str) else float(value)
     return made

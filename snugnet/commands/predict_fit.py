@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from predictors import AccuracyPredictor, LatencyPredictor, ReportCard, report_card
 from search_space import Architecture, UserError
+from snugnet.progress import Progress
 from studies.part import write_part
 from studies.reading import read_table
 
@@ -119,7 +120,13 @@ def predict_fit(
         if not isinstance(wanted[i], int | float):
             raise UserError(f"{table}: {target} is {wanted[i]!r} in row {i}; only numbers can be predicted")
     rows, targets = [rows[i] for i in known], [wanted[i] for i in known]
-    card = report_card(rows, targets, make, seed=seed)
+    shown = Progress("fits", 0)
+
+    def progress(done: int, total: int) -> None:
+        shown.total = total
+        shown(done)
+
+    card = report_card(rows, targets, make, seed=seed, progress=progress)
     num_predicted, num_far, endless = 0, 0, False
     if others is not None and out is not None:
         given, new = others

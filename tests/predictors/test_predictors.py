@@ -161,6 +161,7 @@ def test_copies_of_an_architecture_do_not_make_intervals_narrow(table: tuple[Any
         ([{"width": 8}, {"width": 9}], [1.0], r"2 rows came with targets of shape \(1,\)"),
         ([{"width": 8}, {"width": 9}], [1.0, float("nan")], "target of row 1 is nan"),
         ([{"width": 8}, {"width": 9}], [float("inf"), 1.0], "target of row 0 is inf"),
+        ([{"width": 8}, {"width": 9}], [1.0, -1e300], r"target of row 1 is -1e\+300"),
         ([{"width": 8}, {"width": 9}], [None, 1.0], "target of row 0 is nan"),
         ([{"width": 8}, {"width": 9}], ["fast", "slow"], "must be numbers"),
         ([{"width": 8}, {"width": 8}], [1.0, 2.0], "all 2 rows make the same choices"),
