@@ -112,6 +112,13 @@ class ChoiceEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         own = np.where(absent, self.means_, values)
         return np.hstack([own, ~absent[:, self.optional_], np.sqrt(unseen)[:, None], products, totals])
 
+    def unnamed(self, rows: Any) -> npt.NDArray[np.bool_]:
+        """Whether each row (rows,) makes a choice of a name that no training row had, or lacks one that all had."""
+        check_is_fitted(self)
+        made, known = Made.of(as_rows(rows)), {factor.name for factor in self.factors_}
+        unknown = made.tally(lambda name, _: name not in known)
+        return np.asarray(unknown + len(self.always_) > made.tally(lambda name, _: name in self.always_))
+
     def get_feature_names_out(self, input_features: Any = None) -> npt.NDArray[np.object_]:
         """One name for each column: `a x b` is a product, a star stands for every position."""
         check_is_fitted(self)

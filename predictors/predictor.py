@@ -72,7 +72,7 @@ class Predictor(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]
             raise UserError(f"all {len(table)} rows make the same choices; give at least two that differ")
         with few_threads(len(table)):
             self.encoder_ = ChoiceEncoder(ranked=self.ranks_measurements).fit(table)
-            self.sources_ = [self._learn_source(*each) for each in _as_sources(sources)]
+            self.sources_ = [self._learn_source(*each, table) for each in _as_sources(sources)]
             self.link_ = self._link().fit(targets)
             scores = self.link_.forward(targets)
             self.crossfit_ = CrossFit(self._makers(len(table)), self._columns(table), scores, keys, self.seed)
@@ -118,21 +118,25 @@ class Predictor(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]
 
     def far_from_data(self, rows: Any) -> npt.NDArray[np.bool_]:
         """Whether each row (rows,) lies too far from the training rows for its prediction to be trusted: the ridge is
-        `FAR` times less sure of it than of any training row while that was held out. Trees alone cannot tell.
+        `FAR` times less sure of it than of any training row while that was held out, or a name is new or missing that
+        none or all of them had. Trees alone cannot tell.
         """
         check_is_fitted(self)
-        return self.crossfit_.far(self.encode(rows))
+        table = as_rows(rows)
+        return self.crossfit_.far(self.encode(table)) | self.encoder_.unnamed(table)
 
     def _columns(self, table: Rows) -> Array:
         return np.column_stack([self.encoder_.transform(table), *(source.predict(table) for source in self.sources_)])
 
-    def _learn_source(self, name: str, rows: Any, y: Any) -> Source:
+    def _learn_source(self, name: str, rows: Any, y: Any, own: Rows) -> Source:
         try:
             table, targets, _ = measured(rows, y)
             self._check_targets(targets)
+            source = Source.learn(table, targets, self._link(), self._ridge)
+            source.predict(own.at([0]))
         except UserError as error:
             raise UserError(f"source {name!r}: {error}") from None
-        return Source.learn(table, targets, self._link(), self._ridge)
+        return source
 
     def _makers(self, num_rows: int) -> list[Callable[[], Learner]]:
         groups = np.append(self.encoder_.groups_, np.full(len(self.sources_), Group.SOURCES, dtype=np.intp))

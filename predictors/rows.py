@@ -33,6 +33,10 @@ def as_rows(rows: Any) -> Rows:
     if isinstance(rows, Rows):
         return rows
     if hasattr(rows, "columns") and hasattr(rows, "to_dict"):
+        names = [*rows.columns]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise UserError(f"the DataFrame has two columns {twice!r}; give each choice a name of its own")
         rows = rows.to_dict("records")
     if isinstance(rows, str | Mapping) or not isinstance(rows, Iterable):
         raise UserError(f"rows must be a DataFrame or a list of dicts of choices, not {type(rows).__name__}")

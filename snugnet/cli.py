@@ -146,7 +146,7 @@ def measure(
     batch_size: Annotated[Optional[int], typer.Option(min=1, help="Inputs at once.  [default: 1]")] = None,  # noqa: UP045
     seconds: Annotated[
         Optional[float],  # noqa: UP045
-        typer.Option(min=0.1, help="Longest time for each network.  [default: 10; of a run .3]"),
+        typer.Option(min=0.1, help="Limit of the timings of each network.  [default: 10; of a run 2]"),
     ] = None,
     address: Annotated[str, typer.Option(help="Of a run: 'local', or the address of a Ray cluster.")] = "local",
     on: Annotated[

@@ -107,6 +107,8 @@ class Run:
     def open(cls, folder: Path) -> Run:
         """Raises UserError where the folder is no run."""
         if not (folder / EXPERIMENT).is_file():
+            if (folder / "card.json").is_file():
+                raise UserError(f"{folder} is a subnet, not a run; give the folder that snugnet train made")
             raise UserError(f"{folder} is not a run; make one with: snugnet train EXPERIMENT.toml --run {folder}")
         if (folder / "sizes").is_dir():
             raise UserError(f"{folder} holds a network that grew; each of its sizes is a run: {folder}/sizes/ID")

@@ -23,7 +23,7 @@ def read_card(folder: Path) -> dict[str, Any]:
     path = Path(folder) / CARD
     try:
         card = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise UserError(f"{folder} is not a subnet: it has no {CARD}; make one with snugnet extract") from None
     except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read as JSON ({error}); extract the subnet again") from None

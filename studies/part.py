@@ -17,10 +17,15 @@ from studies.schema import Schema
 def write_part(path: Path, table: pa.Table) -> None:
     """Write `path` through `<stem>.tmp` beside it, so that nobody ever sees it half written."""
     temporary = path.with_suffix(".tmp")
-    with temporary.open("wb") as file:
-        pq.write_table(table, file)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with temporary.open("wb") as file:
+            pq.write_table(table, file)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        error.filename = error.filename or str(path)
+        raise
     temporary.replace(path)
     folder = os.open(path.parent, os.O_RDONLY)
     try:

@@ -78,6 +78,8 @@ def measure(
     """
     folder = Path(folder)
     if architectures is not None or parts:
+        if components:
+            raise UserError("--component goes with a subnet; a run names its components in its experiment")
         return measure_run(
             folder, architectures=architectures or 0, parts=parts, device_options=device_options, address=address, on=on
         )

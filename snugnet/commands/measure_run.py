@@ -62,9 +62,10 @@ def _summary(what: str, rows: list[dict[str, Any]], table: Path) -> list[str]:
     lines = []
     if measured:
         latencies, noise = sorted(row["latency_ms"] for row in measured), measured[0]["noise_floor"]
-        unstable = sum(not row["latency_stable"] for row in measured)
+        unstable = [row["drift"] for row in measured if not row["latency_stable"]]
         spread = f"{latencies[0]:.3f} to {latencies[-1]:.3f} ms, median {median(latencies):.3f}"
-        lines.append(f"{len(measured)} {what}: {spread}; {unstable} not stable")
+        drift = f" (drift of their references {min(unstable):.2f} to {max(unstable):.2f})" if unstable else ""
+        lines.append(f"{len(measured)} {what}: {spread}; {len(unstable)} not stable{drift}")
         lines.append(f"noise floor {'unknown' if noise is None else f'{noise:.1%}'}; table: {table}")
     if failed:
         reason = failed[-1]["error"].splitlines()[-1]

@@ -34,6 +34,7 @@ class PredictorFitted:
     table: Path
     target: str
     features: list[str]
+    num_left_out: int
     kind: str
     guessed: bool
     card: ReportCard
@@ -48,6 +49,7 @@ class PredictorFitted:
             "table": str(self.table),
             "target": self.target,
             "features": self.features,
+            "num_left_out": self.num_left_out,
             "kind": self.kind,
             **card,
             "out": self.out and str(self.out),
@@ -60,6 +62,8 @@ class PredictorFitted:
         of = f"{len(self.features)} column{'s' * (len(self.features) > 1)} of {card.rows} rows"
         as_kind = f"{self.kind}, by its name (--kind decides)" if self.guessed else self.kind
         lines = [f"{self.target} from {of}, as {as_kind}"]
+        if self.num_left_out:
+            lines.append(f"{self.num_left_out} rows without a number in {self.target} were left out")
         if card.kendall is not None:
             width = "-" if card.width is None or not np.isfinite(card.width) else f"{card.width:.4g}"
             lines += [
@@ -119,6 +123,9 @@ def predict_fit(
     for i in known:
         if not isinstance(wanted[i], int | float):
             raise UserError(f"{table}: {target} is {wanted[i]!r} in row {i}; only numbers can be predicted")
+    if not known:
+        raise UserError(f"{table}: no row has a number in {target}; name a column that was measured")
+    num_left_out = len(rows) - len(known)
     rows, targets = [rows[i] for i in known], [wanted[i] for i in known]
     shown = Progress("fits", 0)
 
@@ -139,7 +146,9 @@ def predict_fit(
         except OSError as error:
             raise UserError(f"--out {out} cannot be written: {error.strerror}") from None
         num_predicted, num_far, endless = len(new), int(far.sum()), not np.isfinite(high).all()
-    return PredictorFitted(Path(table), target, [*features], kind, guessed, card, out, num_predicted, num_far, endless)
+    return PredictorFitted(
+        Path(table), target, [*features], num_left_out, kind, guessed, card, out, num_predicted, num_far, endless
+    )
 
 
 def _check(

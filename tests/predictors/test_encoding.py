@@ -117,6 +117,8 @@ def test_a_data_frame_is_the_same_as_its_dicts(draw_rows: Callable[..., Any]) ->
     encoder = ChoiceEncoder().fit(rows)
     np.testing.assert_array_equal(encoder.transform(pandas.DataFrame(rows)), encoder.transform(rows))
     frame = ChoiceEncoder().fit(pandas.DataFrame(rows))
+    with pytest.raises(UserError, match="two columns 'width'"):
+        ChoiceEncoder().fit(pandas.DataFrame([[8, 3], [16, 5]], columns=["width", "width"]))
     np.testing.assert_array_equal(frame.get_feature_names_out(), encoder.get_feature_names_out())
 
 

@@ -32,6 +32,16 @@ def test_mixers_never_measured_are_far(draw_rows: Callable[..., Any], cost_of: C
     assert np.mean(fitted.far_from_data(new)) > 0.9
 
 
+def test_a_name_that_is_new_or_missing_is_far(draw_rows: Callable[..., Any], cost_of: Callable[..., Any]) -> None:
+    rows = draw_rows(60, 2)
+    fitted = LatencyPredictor().fit(rows, cost_of(rows))
+    always = next(name for name in rows[0] if all(name in row for row in rows))
+    misspelt = [{name + "s" if name == always else name: value for name, value in row.items()} for row in rows]
+    lacking = [{name: value for name, value in row.items() if name != always} for row in rows]
+    assert not np.any(fitted.far_from_data(rows))
+    assert np.all(fitted.far_from_data(misspelt)) and np.all(fitted.far_from_data(lacking))
+
+
 def test_a_fit_uses_one_thread_on_few_rows_and_gives_the_others_back(
     draw_rows: Callable[..., Any], cost_of: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -45,6 +45,8 @@ def test_a_wrong_source_is_named(draw_rows: Callable[..., Any], cost_of: Callabl
     rows = draw_rows(10, 9)
     with pytest.raises(UserError, match="source 'phone': a latency of -1 was given"):
         LatencyPredictor().fit(rows, cost_of(rows), sources=[("phone", rows[:2], [1.0, -1.0])])
+    with pytest.raises(UserError, match="source 'phone': the rows have no name in common"):
+        LatencyPredictor().fit(rows, cost_of(rows), sources=[("phone", [{"a": 1}, {"a": 2}], [1.0, 2.0])])
 
 
 @pytest.mark.parametrize("sources", [{"phone": 1}, [([{"a": 1}], [1.0])], ("phone", [{"a": 1}], [1.0]), [(1, 2, 3)]])

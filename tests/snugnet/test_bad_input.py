@@ -363,6 +363,11 @@ def test_what_cannot_be_finished_is_refused_and_nothing_is_written(tmp_path: Pat
         refused("finish", str(subnet), "--out", new, option, value, message=option)
     refused("finish", str(subnet), "--out", str(subnet), message="exists and is not empty")
     refused("finish", str(subnet), "--out", new, "--run", str(tmp_path), message="is not a run")
+    refused("measure", str(subnet), "--architectures", "3", message="is a subnet, not a run")
+    refused(
+        "measure", str(folder), "--parts", "--component", "torch.nn.Conv2d", message="--component goes with a subnet"
+    )
+    refused("measure", str(subnet / "card.json"), message="card.json is not a subnet")
     card = json.loads((subnet / "card.json").read_text())
     other = {**card, "parent": {**card["parent"], "supernet": "of another"}}
     (subnet / "card.json").write_text(json.dumps(other))

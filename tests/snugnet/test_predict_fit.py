@@ -60,6 +60,18 @@ def test_rows_far_from_the_table_are_counted(tmp_path: Path) -> None:
     assert text.splitlines()[-1].endswith("of them too far from the table to be trusted")
 
 
+def test_rows_that_were_not_measured_are_left_out_and_counted(tmp_path: Path) -> None:
+    known = tmp_path / "known.csv"
+    some = [f"{width},{'' if width % 4 else width}" for width in range(1, 41)]
+    known.write_text("\n".join(["width,latency_ms,nothing", *(f"{line}," for line in some)]))
+    options = ("predict", "fit", str(known), "--features", "width", "--target")
+    status, text, _ = run_cli(*options, "latency_ms")
+    assert status == 0
+    assert "of 10 rows" in text and "30 rows without a number in latency_ms were left out" in text
+    status, _, err = run_cli(*options, "nothing")
+    assert (status, err.count("\n")) == (2, 1) and "no row has a number in nothing" in err
+
+
 WRONG: dict[str, str] = {
     "--target latency --features width": "'latency' is not a column; there are width, kernel, latency_ms",
     "--target latency_ms --features widht": "'widht' is not a column",

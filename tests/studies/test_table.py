@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import runpy
 import subprocess
@@ -21,6 +22,7 @@ from hypothesis import strategies as st
 import studies.table
 from search_space import UserError
 from studies import Column, Schema, Table
+from studies.part import write_part
 
 TRIAL = Column("trial", "int", "number", unit="count")
 SPLIT = Column("split", "string", "of the data")
@@ -222,3 +224,14 @@ def test_any_other_schema_is_refused_before_anything_is_written(tmp_path: Path, 
     with pytest.raises(UserError, match=message):
         Table(tmp_path, schema).read()
     assert len(list(tmp_path.glob("*.parquet"))) == 1
+
+
+def test_a_full_disk_is_said_with_the_file_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("studies.part.pq.write_table", full)
+    with pytest.raises(OSError, match="No space left") as caught:
+        write_part(tmp_path / "rows.parquet", pa.table({"x": [1]}))
+    assert caught.value.filename == str(tmp_path / "rows.parquet")
+    assert not list(tmp_path.iterdir())
