@@ -24,7 +24,8 @@ def write_part(path: Path, table: pa.Table) -> None:
             os.fsync(file.fileno())
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        error.filename = error.filename or str(path)
+        if error.errno is not None:
+            error.filename = error.filename or str(path)
         raise
     temporary.replace(path)
     folder = os.open(path.parent, os.O_RDONLY)
