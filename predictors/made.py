@@ -10,6 +10,7 @@ import numpy as np
 from scipy import sparse
 
 from predictors.rows import Array, Rows
+from search_space import ChoiceMatrix
 
 
 class Made(NamedTuple):
@@ -19,7 +20,9 @@ class Made(NamedTuple):
     matrix: sparse.csr_array
 
     @classmethod
-    def of(cls, table: Rows) -> Made:
+    def of(cls, table: Rows | ChoiceMatrix) -> Made:
+        if isinstance(table, ChoiceMatrix):
+            return cls.of_matrix(table)
         index: dict[tuple[str, str | float], int] = {}
         for choice in chain.from_iterable(row.items() for row in table):
             index.setdefault(choice, len(index))
@@ -27,6 +30,19 @@ class Made(NamedTuple):
         ends = np.cumsum([0, *map(len, table)])
         matrix = sparse.csr_array((np.ones(len(columns)), columns, ends), shape=(len(table), len(index)))
         return cls([*index], matrix)
+
+    @classmethod
+    def of_matrix(cls, table: ChoiceMatrix) -> Made:
+        """The same from codes, without a look at single rows."""
+        options = [[(name, option) for option in options] for name, options in table.decisions.items()]
+        firsts = np.cumsum([0, *map(len, options)])[:-1]
+        is_made = table.codes >= 0
+        columns, ends = (firsts + table.codes)[is_made], np.cumsum([0, *is_made.sum(axis=1)])
+        choices = [
+            (name, value if isinstance(value, str) else float(value)) for each in options for name, value in each
+        ]
+        matrix = sparse.csr_array((np.ones(len(columns)), columns, ends), shape=(len(table), len(choices)))
+        return cls(choices, matrix)
 
     def tally(self, which: Callable[[str, str | float], bool]) -> Array:
         """How many such choices each row (rows,) makes."""

@@ -138,12 +138,12 @@ class SearchSpace(ABC):
         return found
 
     def _asked(self, choices: Mapping[str, Scalar]) -> dict[str, Options]:
-        """The decisions that these choices answer, each with its options."""
+        """The decisions that these choices answer, each with its options; one without an answer takes the last."""
         asked: dict[str, Options] = {}
 
         def choose(name: str, options: Options) -> Scalar:
             asked[name] = options
-            return choices[name]
+            return choices.get(name, options[-1])
 
         self.build(choose)
         return asked
@@ -210,6 +210,23 @@ class SearchSpace(ABC):
         for architecture in self.covering():
             asked |= self._asked(architecture.flat())
         return asked
+
+    def conditions(self) -> dict[str, dict[str, frozenset[Scalar]]]:
+        """When decisions are made that are not always: name -> the other decisions and what each must answer.
+
+        Found by changing each decision of some architectures alone. A space that knows its structure says it.
+        """
+        found: dict[str, dict[str, frozenset[Scalar]]] = {}
+        for architecture in self.covering():
+            base = self.choices(architecture)
+            for opener, options in self._asked(base).items():
+                asked = {option: self._asked(base | {opener: option}).keys() for option in options}
+                for name in frozenset.union(*map(frozenset, asked.values())):
+                    opening = frozenset(option for option, names in asked.items() if name in names)
+                    if len(opening) < len(options):
+                        known = found.setdefault(name, {})
+                        known[opener] = known.get(opener, frozenset()) | opening
+        return found
 
     @property
     def size(self) -> int:

@@ -43,6 +43,20 @@ class StagedSpace(SearchSpace):
             stages=tuple(_stage(choose, f"stages.{i}", stage) for i, stage in enumerate(self.stages)),
         )
 
+    def conditions(self) -> dict[str, dict[str, frozenset[Scalar]]]:
+        """A block's decisions hang on the depth of its stage, an option's on its component."""
+        found: dict[str, dict[str, frozenset[Scalar]]] = {}
+        for place, components in (("stem", self.stem), ("norm", self.norm), ("residual", self.residual)):
+            found |= _opened(place, components, {})
+        for i, stage in enumerate(self.stages):
+            found |= _opened(f"stages.{i}.downsample", stage.downsample or {}, {})
+            for j in range(int(max(stage.depth))):
+                deep = frozenset(depth for depth in stage.depth if int(depth) > j)
+                here = {f"stages.{i}.depth": deep} if len(deep) < len(stage.depth) else {}
+                for slot in ("mixer", "gate", "ffn"):
+                    found |= _opened(f"stages.{i}.blocks.{j}.{slot}", getattr(stage, slot), here)
+        return {name: opened for name, opened in found.items() if opened}
+
     @property
     def size(self) -> int:
         """The exact number of architectures: options multiply along a block, blocks along a stage, stages along the
@@ -75,6 +89,18 @@ def _component(choose: Choose, name: str, components: Components) -> Component:
     chosen = str(_ask(choose, name, tuple(components)))
     options = components[chosen].items()
     return Component(chosen, **{key: _ask(choose, f"{name}.{chosen}.{key}", values) for key, values in options})
+
+
+def _opened(
+    place: str, components: Components, here: dict[str, frozenset[Scalar]]
+) -> dict[str, dict[str, frozenset[Scalar]]]:
+    """When the decisions of one place are made: `here`, and an option where its component stands."""
+    found = {place: dict(here)} if len(components) > 1 else {}
+    for name, options in components.items():
+        chosen = {place: frozenset[Scalar]((name,))} if len(components) > 1 else {}
+        varying = [option for option, values in options.items() if len(values) > 1]
+        found |= {f"{place}.{name}.{option}": here | chosen for option in varying}
+    return found
 
 
 def _ask(choose: Choose, name: str, options: Options) -> Scalar:
