@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 from itertools import combinations, pairwise
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from predictors.links import NormalScores
 from predictors.made import Made
 from predictors.positions import Factor, Term, contains
-from predictors.rows import Array, Rows, as_rows
+from predictors.rows import Array, Rows, as_rows, as_table
 from search_space import UserError
 
 
@@ -40,6 +40,21 @@ TOTALS_OF = {
 
 FEW, MANY = 3, 12
 """Values of a number: from the first on its square says something new, and hardly any choice has the second."""
+
+
+class Sums(NamedTuple):
+    """Columns as sums over the choices of a row, but for products and the column `unseen`.
+
+    columns: (choices, columns), and a constant (columns,). values: (choices, factors). `unseen` is the number of the
+    column that holds the square root of num_always plus the sum of unknown (choices,).
+    """
+
+    columns: Array
+    constant: Array
+    values: Array
+    unknown: Array
+    num_always: int
+    unseen: int
 
 
 class ChoiceEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -97,7 +112,7 @@ class ChoiceEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def transform(self, rows: Any) -> Array:
         """(rows, columns). Raises UserError when no name is known from the fit."""
         check_is_fitted(self)
-        made = Made.of(as_rows(rows))
+        made = Made.of(as_table(rows))
         known = {factor.name for factor in self.factors_}
         if not any(name in known for name, _ in made.choices):
             raise UserError(f"the rows have no name in common with those of the fit, such as {self.factors_[0].name}")
@@ -115,9 +130,47 @@ class ChoiceEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def unnamed(self, rows: Any) -> npt.NDArray[np.bool_]:
         """Whether each row (rows,) makes a choice of a name that no training row had, or lacks one that all had."""
         check_is_fitted(self)
-        made, known = Made.of(as_rows(rows)), {factor.name for factor in self.factors_}
+        made, known = Made.of(as_table(rows)), {factor.name for factor in self.factors_}
         unknown = made.tally(lambda name, _: name not in known)
         return np.asarray(unknown + len(self.always_) > made.tally(lambda name, _: name in self.always_))
+
+    def sums(self, alone: Made) -> Sums:
+        """What each choice alone adds to the columns, from rows that make one choice each; `forms` has the products."""
+        values = self._values(alone)
+        self._rank(values)
+        chosen, raw = ~np.isnan(values), np.nan_to_num(values)
+        numeric = np.array([factor.category is None for factor in self.factors_], dtype=bool)
+        means = np.where(numeric, self.means_, 0.0)
+        known = len(self.factors_)
+        totals = raw @ self.membership_[:known] + self._new_positions(alone)
+        blank = np.zeros((len(raw), 1 + len(self.products_)))
+        columns = np.hstack([raw - chosen * means, chosen[:, self.optional_], blank, totals])
+        unknown = alone.tally(lambda name, value: _factor(name, value) not in self.index_)
+        return Sums(
+            columns=columns,
+            constant=np.concatenate([means, np.zeros(columns.shape[1] - known)]),
+            values=raw,
+            unknown=unknown - alone.tally(lambda name, _: name in self.always_),
+            num_always=len(self.always_),
+            unseen=known + len(self.optional_),
+        )
+
+    def forms(self, slopes: Array) -> tuple[Array, Array, Array | None]:
+        """What `products` and their totals add to columns @ slopes for values (rows, factors), as matrices (factors,
+        factors): of values times values, of values times squares of values, and the squares alone (factors,).
+        """
+        known, first = len(self.factors_), len(self.factors_) + len(self.optional_) + 1
+        num = len(self.products_)
+        weights = slopes[first : first + num] + self.membership_[known:] @ slopes[first + num :]
+        pairs, cubes, squares = np.zeros((known, known)), np.zeros((known, known)), np.zeros(known)
+        for product, weight in zip(self.products_, weights, strict=True):
+            if len(product) == 3:
+                cubes[product[2], product[0]] += weight
+            elif product[0] == product[1]:
+                squares[product[0]] += weight
+            else:
+                pairs[product] += weight
+        return pairs, cubes, squares if squares.any() or cubes.any() else None
 
     def get_feature_names_out(self, input_features: Any = None) -> npt.NDArray[np.object_]:
         """One name for each column: `a x b` is a product, a star stands for every position."""

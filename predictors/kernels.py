@@ -98,14 +98,14 @@ class Kernels:
 
     def _left(self, a: Array) -> Array:
         """With `_right`, two matrices whose product is -d / 2 of each pair of rows."""
-        z = self._near(a)
+        z = self.near(a)
         return np.column_stack([z, -0.5 * np.sum(z**2, axis=1), np.ones(len(z))])
 
     def _right(self, b: Array) -> Array:
-        z = self._near(b)
+        z = self.near(b)
         return np.column_stack([z, np.ones(len(z)), -0.5 * np.sum(z**2, axis=1)])
 
-    def _near(self, columns: Array) -> Array:
+    def near(self, columns: Array) -> Array:
         """Coordinates (rows, interacting columns) between which d is the squared distance."""
         unit = self.scale[self.interacting] * self.num_interacting**-0.5
         return (columns[:, self.interacting] - self.centre[self.interacting]) * unit

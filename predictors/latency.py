@@ -30,8 +30,8 @@ class AdditiveLatency(GroupedRidge):
         mean, std = super().predict(columns)
         return self._log(mean), np.log1p(std / self._above(mean))
 
-    def mean(self, columns: Array) -> Array:
-        return self._log(self.expected(columns))
+    def answer(self, expected: Array) -> Array:
+        return self._log(expected)
 
     def _above(self, mean: Array) -> Array:
         return np.maximum(mean, 2 * self.floor_ - mean)

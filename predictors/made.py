@@ -34,13 +34,12 @@ class Made(NamedTuple):
     @classmethod
     def of_matrix(cls, table: ChoiceMatrix) -> Made:
         """The same from codes, without a look at single rows."""
-        options = [[(name, option) for option in options] for name, options in table.decisions.items()]
-        firsts = np.cumsum([0, *map(len, options)])[:-1]
+        sizes = [len(options) for options in table.decisions.values()]
+        firsts = np.cumsum([0, *sizes])[:-1]
         is_made = table.codes >= 0
         columns, ends = (firsts + table.codes)[is_made], np.cumsum([0, *is_made.sum(axis=1)])
-        choices = [
-            (name, value if isinstance(value, str) else float(value)) for each in options for name, value in each
-        ]
+        options = [(name, option) for name, options in table.decisions.items() for option in options]
+        choices = [(name, option if isinstance(option, str) else float(option)) for name, option in options]
         matrix = sparse.csr_array((np.ones(len(columns)), columns, ends), shape=(len(table), len(choices)))
         return cls(choices, matrix)
 

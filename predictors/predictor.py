@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Literal, Self, overload
 
 import numpy as np
@@ -12,15 +12,16 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
 from predictors.boosting import BoostedTrees
+from predictors.compiled import CompiledRidge
 from predictors.crossfit import CrossFit
 from predictors.encoding import ChoiceEncoder, Group
 from predictors.learner import Learner
 from predictors.links import Link
 from predictors.ridge import GroupedRidge
-from predictors.rows import Array, Rows, as_rows, measured
+from predictors.rows import Array, Rows, as_table, measured
 from predictors.sources import Source
 from predictors.threads import few_threads
-from search_space import UserError
+from search_space import ChoiceMatrix, Scalar, UserError
 
 KINDS = ("auto", "ridge", "boosting")
 BLENDING_ROWS = 50
@@ -34,7 +35,7 @@ Sources = Sequence[tuple[str, Any, Any]]
 
 
 class Predictor(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]
-    """A scikit-learn estimator over rows of choices (a DataFrame or a list of dicts).
+    """A scikit-learn estimator over rows of choices: a DataFrame, a list of dicts or a ChoiceMatrix.
 
     Neither the order of the rows nor that of the names in them changes anything. Refit from rows instead of pickling.
     """
@@ -94,10 +95,36 @@ class Predictor(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]
         above, below = self.link_.inverse(mean + std), self.link_.inverse(mean - std)
         return self.link_.inverse(mean), (above - below) / 2
 
+    def posterior(self, rows: Any) -> tuple[Array, Array]:
+        """Mean and standard deviation (rows,) of a new measurement as the ridge, or the only learner, believes them.
+
+        `predict` scales standard deviations by held-out rows, for which it fits many times; a search that fits anew
+        after every row cannot.
+        """
+        check_is_fitted(self)
+        table = as_table(rows)
+        parts = [table.at(slice(i, i + ROWS_AT_ONCE)) for i in range(0, len(table), ROWS_AT_ONCE)]
+        predicted = [self.crossfit_.learners[0].predict(self.encode(part)) for part in parts]
+        mean, std = np.hstack([np.empty((2, 0)), *predicted])
+        above, below = self.link_.inverse(mean + std), self.link_.inverse(mean - std)
+        return self.link_.inverse(mean), (above - below) / 2
+
+    def compiled(self, decisions: Mapping[str, tuple[Scalar, ...]]) -> Callable[[npt.NDArray[np.int16]], Array]:
+        """`predict` for codes (rows, decisions) of a ChoiceMatrix over these decisions, ten times as fast.
+
+        Of a ridge alone, without sources; raises UserError otherwise.
+        """
+        check_is_fitted(self)
+        learner = self.crossfit_.learners[0]
+        if self.sources_ or len(self.crossfit_.learners) > 1 or not isinstance(learner, GroupedRidge):
+            raise UserError("only a predictor of kind='ridge' without sources can be compiled")
+        compiled = CompiledRidge(self.encoder_, learner, decisions)
+        return lambda codes: self.link_.inverse(learner.answer(compiled.expected(codes)))
+
     def encode(self, rows: Any) -> Array:
         """Rows of choices as the columns (rows, columns) that the predictor works on."""
         check_is_fitted(self)
-        return self._columns(as_rows(rows))
+        return self._columns(as_table(rows))
 
     def predict_encoded(self, columns: Array) -> Array:
         """Predictions (rows,) for what `encode` gave, many at once: encoding takes most of the time of `predict`."""
@@ -122,10 +149,10 @@ class Predictor(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]
         none or all of them had. Trees alone cannot tell.
         """
         check_is_fitted(self)
-        table = as_rows(rows)
+        table = as_table(rows)
         return self.crossfit_.far(self.encode(table)) | self.encoder_.unnamed(table)
 
-    def _columns(self, table: Rows) -> Array:
+    def _columns(self, table: Rows | ChoiceMatrix) -> Array:
         return np.column_stack([self.encoder_.transform(table), *(source.predict(table) for source in self.sources_)])
 
     def _learn_source(self, name: str, rows: Any, y: Any, own: Rows) -> Source:

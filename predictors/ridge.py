@@ -73,7 +73,11 @@ class GroupedRidge:
 
     def mean(self, columns: Array) -> Array:
         """The mean (rows,) alone, which takes far less time."""
-        return self.expected(columns)
+        return self.answer(self.expected(columns))
+
+    def answer(self, expected: Array) -> Array:
+        """The mean (rows,) for expected targets: itself."""
+        return expected
 
     def doubt(self, columns: Array) -> Array:
         """The standard deviation (rows,) of the expected target, over that of the targets."""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from search_space import UserError
+from search_space import ChoiceMatrix, UserError
 
 Array = npt.NDArray[np.float64]
 Row = dict[str, str | float]
@@ -21,8 +21,13 @@ LARGEST = 1e50
 class Rows(list[Row]):
     """Rows that were checked, and need not be again."""
 
-    def at(self, positions: Iterable[int]) -> Rows:
-        return Rows(self[i] for i in positions)
+    def at(self, positions: Iterable[int] | slice) -> Rows:
+        return Rows(self[positions] if isinstance(positions, slice) else (self[i] for i in positions))
+
+
+def as_table(rows: Any) -> Rows | ChoiceMatrix:
+    """What can be predicted: a ChoiceMatrix as it is, anything else as `as_rows`."""
+    return rows if isinstance(rows, ChoiceMatrix) else as_rows(rows)
 
 
 def as_rows(rows: Any) -> Rows:

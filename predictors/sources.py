@@ -12,6 +12,7 @@ from predictors.encoding import ChoiceEncoder
 from predictors.links import Link
 from predictors.ridge import GroupedRidge
 from predictors.rows import Array, Rows, evenly
+from search_space import ChoiceMatrix
 
 SOURCE_ROWS = 600
 """A source is learned from at most this many of its rows."""
@@ -39,6 +40,6 @@ class Source:
         ridge = make_ridge(encoder.groups_, encoder.indicator_).fit(columns, link.forward(targets[some]))
         return cls(encoder, ridge)
 
-    def predict(self, table: Rows) -> Array:
+    def predict(self, table: Rows | ChoiceMatrix) -> Array:
         """What this device or task would give for the rows (rows,), on the scale where its parts add up."""
         return self.ridge.expected(self.encoder.transform(table))

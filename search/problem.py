@@ -107,9 +107,14 @@ class Problem:
             space, tuple(Objective.parse(text) for text in objectives), tuple(Constraint.parse(c) for c in constraints)
         )
 
+    @property
+    def metrics(self) -> list[str]:
+        """What objectives and constraints need, each once."""
+        return [*dict.fromkeys([o.metric for o in self.objectives] + [c.metric for c in self.constraints])]
+
     def measured(self, row: Row) -> bool:
         """Whether every metric that an objective or a constraint needs was measured."""
-        return measured(row, [o.metric for o in self.objectives] + [c.metric for c in self.constraints])
+        return measured(row, self.metrics)
 
     def losses(self, row: Row) -> list[float]:
         """One number for each objective; less is better."""

@@ -44,6 +44,20 @@ class ChoiceMatrix:
         made = zip(self.decisions.items(), self.codes[row].tolist(), strict=True)
         return {name: options[code] for (name, options), code in made if code != ABSENT}
 
+    def without(self, other: Self) -> Self:
+        """The rows that `other`, of the same decisions, does not have."""
+        known = set(other.keys())
+        return self.at(np.array([key not in known for key in self.keys()], dtype=bool))
+
+    def distinct(self) -> Self:
+        """Each row where it first stands."""
+        first = {key: i for i, key in reversed([*enumerate(self.keys())])}
+        return self.at(np.array(sorted(first.values()), dtype=np.intp))
+
     def keys(self) -> list[bytes]:
         """One for each architecture; equal exactly when the choices are."""
-        return [row.tobytes() for row in self.codes]
+        num_bytes = self.codes.shape[1] * self.codes.itemsize
+        if num_bytes == 0:
+            return [b""] * len(self)
+        whole: list[bytes] = np.ascontiguousarray(self.codes).view(f"V{num_bytes}").ravel().tolist()
+        return whole

@@ -17,6 +17,7 @@ import numpy as np
 
 from search_space.architecture import Architecture, Scalar
 from search_space.errors import UserError
+from search_space.matrix import ChoiceMatrix
 
 Options = tuple[Scalar, ...]
 
@@ -34,6 +35,9 @@ class SearchSpace(ABC):
     last option of every decision, `smallest()` the first. A decision's name is also the architecture's own name for it
     (`Architecture.flat`), which is how an architecture is read back into choices.
     """
+
+    listed: ChoiceMatrix | None = None
+    """All architectures, of a space that is a list of them and not a product of decisions."""
 
     @abstractmethod
     def build(self, choose: Choose) -> Architecture:

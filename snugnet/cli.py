@@ -8,7 +8,19 @@ from typing import Annotated, Optional
 import typer
 
 from snugnet.cli_groups import predict, study
-from snugnet.options import Alignment, Backend, Components, Dtype, ExperimentFile, Json, Kind, RunFolder, answer
+from snugnet.options import (
+    Alignment,
+    Backend,
+    Components,
+    Dtype,
+    ExperimentFile,
+    Json,
+    Kind,
+    RunFolder,
+    answer,
+    limits,
+    refuse,
+)
 
 app = typer.Typer(
     name="snugnet",
@@ -70,17 +82,73 @@ def grow(
     )
 
 
-@app.command()
+@app.command(context_settings={"allow_extra_args": True})
 def search(
-    run: RunFolder,
-    trials: Annotated[int, typer.Option("--trials", min=1, help="Trials in all, finished ones included.")],
+    context: typer.Context,
+    run: Annotated[Optional[Path], typer.Argument(metavar="[DIR]", help="A run folder, made by snugnet train.")] = None,  # noqa: UP045
+    trials: Annotated[int, typer.Option("--trials", min=1, help="Trials in all, finished ones included.")] = 100,
     address: Annotated[str, typer.Option(help="'local', or the address of a Ray cluster.")] = "local",
+    table: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(metavar="TABLE", help="Instead of a run: a finished table, whose rows are all there is to find."),
+    ] = None,
+    features: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option("--features", metavar="COL...", help="Of a table: what each row is."),
+    ] = None,
+    minimize: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option("--minimize", metavar="COL", help="Of a table: repeat for more."),
+    ] = None,
+    maximize: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option("--maximize", metavar="COL", help="Of a table: repeat for more."),
+    ] = None,
+    at_most: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option("--at-most", metavar="COL=VALUE", help="Of a table: a hard limit."),
+    ] = None,
+    at_least: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option("--at-least", metavar="COL=VALUE", help="Of a table: a hard limit."),
+    ] = None,
+    algorithm: Annotated[Optional[str], typer.Option(metavar="NAME", help="Of a table.  [default: guided]")] = None,  # noqa: UP045
+    seed: Annotated[Optional[int], typer.Option(min=0, help="Of a table.  [default: 0]")] = None,  # noqa: UP045
     json: Json = False,
 ) -> None:
-    """Search the space on Ray Tune; the same command again continues where it stopped."""
-    from snugnet.commands.search import search as command
+    """Search a run's space; the same command again continues where it stopped. Or replay a finished table."""
+    if table is None:
+        from snugnet.commands.search import search as command
 
-    answer(lambda: command(run, trials=trials, address=address), json)
+        refuse(
+            "--table",
+            {"--features": features, "--minimize": minimize, "--maximize": maximize, "--at-most": at_most}
+            | {"--at-least": at_least, "--algorithm": algorithm, "--seed": seed, "this": context.args or None},
+        )
+        if run is None:
+            from search_space import UserError
+
+            raise UserError("give the folder of a run, or --table FILE with --features and what to optimise")
+        folder = run
+        answer(lambda: command(folder, trials=trials, address=address), json)
+        return
+    from snugnet.commands.search_table import search_table
+
+    columns = [*(features or ()), *([str(run)] if run else ()), *context.args]
+    answer(
+        lambda: search_table(
+            table,
+            features=columns,
+            minimize=minimize or (),
+            maximize=maximize or (),
+            at_most=limits(at_most, "--at-most"),
+            at_least=limits(at_least, "--at-least"),
+            algorithm=algorithm or "guided",
+            trials=trials,
+            seed=seed or 0,
+        ),
+        json,
+    )
 
 
 @app.command()

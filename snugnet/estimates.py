@@ -11,8 +11,6 @@ import numpy as np
 
 from predictors import AccuracyPredictor, LatencyPredictor
 from predictors.report_card import report_card
-from search.algorithms.evolution import Predict
-from search.problem import Constraint, Objective, Problem, Row
 from search_space import Architecture, Scalar, SearchSpace, UserError
 from snugnet.experiment import PredictorSettings
 from snugnet.parts import sums_of_parts
@@ -84,30 +82,6 @@ class Estimates:
 
 def choices_of(rows: Sequence[Mapping[str, Any]], space: SearchSpace) -> list[dict[str, Scalar]]:
     return [space.choices(Architecture.from_json(row["architecture"])) for row in rows]
-
-
-@dataclass(frozen=True)
-class Surrogate:
-    """What predictor-guided evolution asks for: every metric of a problem, predicted.
-
-    What is positive and multiplicative (latency, parameters, FLOPs, loss) has the model of latency.
-    """
-
-    problem: Problem
-
-    def __call__(self, choices: Sequence[Choices], rows: Sequence[Row], /) -> Predict:
-        parts: tuple[Objective | Constraint, ...] = (*self.problem.objectives, *self.problem.constraints)
-        fitted = {
-            metric: (AccuracyPredictor() if metric == "accuracy" else LatencyPredictor()).fit(
-                choices, [row[metric] for row in rows]
-            )
-            for metric in {part.metric for part in parts}
-        }
-
-        def predict(wanted: Sequence[Choices], /) -> dict[str, Floats]:
-            return {metric: np.asarray(model.predict(wanted)) for metric, model in fitted.items()}
-
-        return predict
 
 
 def quality_of_predictors(run: Run) -> dict[str, dict[str, Any]]:

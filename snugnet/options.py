@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Optional
@@ -60,6 +61,34 @@ class Alignment(StrEnum):
 
     zeros = "zeros"
     interpolation = "interpolation"
+
+
+def refuse(owner: str, options: Mapping[str, Any]) -> None:
+    """Raises UserError where one of the options, which only go with `owner`, was given."""
+    from search_space import UserError
+
+    for name, value in options.items():
+        if value is not None:
+            raise UserError(f"{name} ({' '.join(value) if isinstance(value, list) else value}) goes with {owner} only")
+
+
+def limits(given: Sequence[str] | None, option: str) -> dict[str, float]:
+    """`["latency_ms=5"]` -> `{"latency_ms": 5.0}`. Raises UserError."""
+    from search_space import UserError
+
+    bounds: dict[str, float] = {}
+    for text in given or ():
+        name, _, bound = text.rpartition("=")
+        try:
+            value = float(bound)
+        except ValueError:
+            value = math.nan
+        if not name or not math.isfinite(value):
+            raise UserError(f"{option} {text} must be a column, = and a number, such as latency_ms=5")
+        if name in bounds:
+            raise UserError(f"{option} names {name} twice; give one bound")
+        bounds[name] = value
+    return bounds
 
 
 def answer(command: Callable[[], Any], as_json: bool, *, markdown: bool = False) -> None:

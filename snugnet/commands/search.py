@@ -11,7 +11,7 @@ from search.algorithms.registry import make_algorithm
 from search.outcome import SearchOutcome, nearest_of, none_feasible
 from search.tune import run_search
 from search_space import UserError
-from snugnet.estimates import Surrogate, quality_of_predictors
+from snugnet.estimates import quality_of_predictors
 from snugnet.evaluator import Carried
 from snugnet.progress import Interrupted, Progress, say
 from snugnet.run import Run
@@ -73,7 +73,7 @@ def search(run: Path, *, trials: int, address: str = "local") -> Searched:
     opened = Run.open(Path(run))
     settings, seed = opened.experiment.search, opened.experiment.seed
     problem = opened.experiment.problem
-    algorithm = make_algorithm(settings.algorithm, problem, seed, Surrogate(problem))
+    algorithm = make_algorithm(settings.algorithm, problem, seed)
     evaluator, rows = opened.evaluator, opened.trials.rows()
     if any(row["supernet"] not in (None, opened.supernet_hash) for row in rows):
         raise UserError(f"{run}/trials belong to another supernet than {opened.supernet_path}; begin a new run")

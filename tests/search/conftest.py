@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from search.algorithms.evolution import Fit, Predict
-from search_space import Architecture, Component, Scalar, SearchSpace
+from search.algorithms.algorithm import Algorithm
+from search.algorithms.guided import Guided
+from search.algorithms.registry import make_algorithm
+from search.problem import Problem
+from search_space import Architecture, Component, SearchSpace
 from search_space.staged import Components, StagedSpace, StageSpace
 
 MIXERS: Components = {"depthwise": {"kernel_size": (3, 5, 7)}, "attention": {"heads": (1, 2)}, "pooling": {}}
@@ -60,22 +61,8 @@ def metrics() -> Callable[[Architecture], dict[str, Any]]:
     return measure
 
 
-@pytest.fixture
-def fit() -> Fit:
-    """Ridge regression on one-hot choices."""
-
-    def fit_ridge(choices: Sequence[Mapping[str, Scalar]], rows: Sequence[Mapping[str, Any]]) -> Predict:
-        pairs = sorted({f"{name}={value}" for c in choices for name, value in c.items()})
-
-        def one_hot(table: Sequence[Mapping[str, Scalar]]) -> NDArray[np.float64]:
-            made = [{f"{name}={value}" for name, value in c.items()} for c in table]
-            return np.array([[1.0] + [float(pair in chosen) for pair in pairs] for chosen in made])
-
-        x = one_hot(choices)
-        solve = np.linalg.inv(x.T @ x + 0.1 * np.eye(x.shape[1])) @ x.T
-        weights = {
-            metric: solve @ np.array([row[metric] for row in rows]) for metric in ("accuracy", "latency_ms", "params")
-        }
-        return lambda table: {metric: one_hot(table) @ weight for metric, weight in weights.items()}
-
-    return fit_ridge
+def small(name: str, problem: Problem, seed: int) -> Algorithm:
+    """The algorithm of that name; guided search asks about hundreds of candidates instead of a hundred thousand."""
+    if name == "guided":
+        return Guided(problem, seed, fits_at=0.2, population_size=200, num_generations=3)
+    return make_algorithm(name, problem, seed)

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from search.algorithms.algorithm import Algorithm
-from search.algorithms.evolution import Fit
 from search.algorithms.registry import make_algorithm
 from search.cluster import connected
 from search.problem import Evaluate, Problem
@@ -59,8 +58,8 @@ def factory() -> Factory:
 
 
 @pytest.fixture
-def algorithm(conditional: SearchSpace, fit: Fit) -> Callable[[], Algorithm]:
-    return lambda: make_algorithm("nsga2", Problem.parse(conditional, ["accuracy"]), 0, fit)
+def algorithm(conditional: SearchSpace) -> Callable[[], Algorithm]:
+    return lambda: make_algorithm("nsga2", Problem.parse(conditional, ["accuracy"]), 0)
 
 
 def test_a_search_goes_on_where_it_stopped(algorithm: Callable[[], Algorithm], factory: Factory) -> None:
@@ -87,7 +86,7 @@ def test_a_search_goes_on_where_it_stopped(algorithm: Callable[[], Algorithm], f
 
 @pytest.mark.parametrize("space", ["tiny"], indirect=True)
 def test_a_killed_worker_costs_nothing_and_an_exhausted_space_ends_the_search(
-    space: SearchSpace, fit: Fit, tmp_path: Path
+    space: SearchSpace, tmp_path: Path
 ) -> None:
     fuse = tmp_path / "fuse"
     fuse.touch()
@@ -102,7 +101,7 @@ def test_a_killed_worker_costs_nothing_and_an_exhausted_space_ends_the_search(
         return evaluate
 
     table: list[dict[str, Any]] = []
-    algorithm = make_algorithm("random", Problem.parse(space, ["accuracy"]), 0, fit)
+    algorithm = make_algorithm("random", Problem.parse(space, ["accuracy"]), 0)
     outcome = run_search(algorithm, build, [], 1000, table.extend, batch_size=5, workers=1)
     assert not fuse.exists()
     assert outcome.ending == "exhausted"

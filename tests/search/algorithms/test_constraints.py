@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from search.algorithms.evolution import Fit
-from search.algorithms.registry import make_algorithm
 from search.problem import Constraint, Objective, Problem
 from search_space import Architecture, SearchSpace
+from tests.search.conftest import small
 
 Metrics = Callable[[Architecture], dict[str, Any]]
 
@@ -26,13 +25,13 @@ def half(conditional: SearchSpace, metrics: Metrics) -> Constraint:
 
 @pytest.fixture
 def satisfied(
-    conditional: SearchSpace, metrics: Metrics, half: Constraint, fit: Fit
+    conditional: SearchSpace, metrics: Metrics, half: Constraint
 ) -> Callable[[str, list[str], tuple[Constraint, ...]], float]:
     """The share of an algorithm's last 30 of 70 proposals that satisfy `half`, whether or not it knows of it."""
 
     def share(name: str, objectives: list[str], constraints: tuple[Constraint, ...]) -> float:
         problem = Problem(conditional, tuple(map(Objective.parse, objectives)), constraints)
-        algorithm = make_algorithm(name, problem, 0, fit)
+        algorithm = small(name, problem, 0)
         rows = []
         for _ in range(70):
             architecture = algorithm.ask()
@@ -43,7 +42,7 @@ def satisfied(
     return share
 
 
-@pytest.mark.parametrize("name", ["nsga2", "tpe", "evolution"])
+@pytest.mark.parametrize("name", ["guided", "nsga2", "tpe", "evolution", "local_search"])
 def test_a_constraint_that_half_the_space_violates_is_satisfied_far_more_often_than_at_random(
     name: str, satisfied: Callable[..., float], half: Constraint
 ) -> None:
@@ -51,6 +50,6 @@ def test_a_constraint_that_half_the_space_violates_is_satisfied_far_more_often_t
     assert satisfied(name, both, (half,)) > 0.1 + max(satisfied("random", both, (half,)), satisfied(name, both, ()))
 
 
-@pytest.mark.parametrize("name", ["nsga2", "tpe", "evolution"])
+@pytest.mark.parametrize("name", ["guided", "nsga2", "tpe", "evolution", "local_search"])
 def test_a_constraint_holds_against_the_objective(name: str, satisfied: Callable[..., float], half: Constraint) -> None:
     assert satisfied(name, ["accuracy"], (half,)) > 0.3 + satisfied(name, ["accuracy"], ())

@@ -10,20 +10,20 @@ import numpy as np
 import pytest
 
 from search.algorithms.algorithm import Algorithm, SpaceExhausted, replay
-from search.algorithms.evolution import Fit
 from search.algorithms.registry import ALGORITHMS, make_algorithm
 from search.problem import Problem
 from search_space import Architecture, Component, SearchSpace, UserError
+from tests.search.conftest import small
 
 Metrics = Callable[[Architecture], dict[str, Any]]
 Make = Callable[..., Algorithm]
 
 
 @pytest.fixture(params=ALGORITHMS)
-def make(request: pytest.FixtureRequest, fit: Fit) -> Make:
+def make(request: pytest.FixtureRequest) -> Make:
     def make(space: SearchSpace, seed: int = 0) -> Algorithm:
         problem = Problem.parse(space, ["accuracy", "latency_ms"], ["params <= 1000"])
-        return make_algorithm(request.param, problem, seed, fit)
+        return small(request.param, problem, seed)
 
     return make
 
@@ -116,10 +116,10 @@ def test_a_replayed_algorithm_goes_on_as_if_never_interrupted(
 
 
 def test_rows_of_another_algorithm_are_learned_and_not_proposed_again(
-    make: Make, conditional: SearchSpace, metrics: Metrics, fit: Fit
+    make: Make, conditional: SearchSpace, metrics: Metrics
 ) -> None:
     problem = Problem.parse(conditional, ["accuracy"])
-    others = propose(make_algorithm("random", problem, 9, fit), 45, metrics)
+    others = propose(make_algorithm("random", problem, 9), 45, metrics)
     algorithm = make(conditional)
     replay(algorithm, others)
     known = {row["architecture"] for row in others}
@@ -140,6 +140,6 @@ def test_an_architecture_outside_the_space_is_refused(make: Make, conditional: S
         make(conditional).tell(Architecture(Component("patch"), ()), {"accuracy": 1.0})
 
 
-def test_an_unknown_name_is_refused_with_the_names(conditional: SearchSpace, fit: Fit) -> None:
-    with pytest.raises(UserError, match="'annealing' is unknown; choose among nsga2, tpe, random, evolution"):
-        make_algorithm("annealing", Problem.parse(conditional, ["accuracy"]), 0, fit)
+def test_an_unknown_name_is_refused_with_the_names(conditional: SearchSpace) -> None:
+    with pytest.raises(UserError, match="'annealing' is unknown; choose among guided, nsga2"):
+        make_algorithm("annealing", Problem.parse(conditional, ["accuracy"]), 0)

@@ -1,0 +1,60 @@
+"""The scale of losses on which guided search predicts and counts hypervolume."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+SLACK = 1.5
+"""How far beyond the median of the first rows losses still differ, in distances from their best tenth to their median.
+"""
+
+
+class Scale(Protocol):
+    @property
+    def worst(self) -> float:
+        """The loss, on the scale, from which on nothing is won."""
+
+    def forward(self, losses: Floats) -> Floats:
+        """Never falls as losses rise."""
+
+
+@dataclass(frozen=True)
+class Linear:
+    """Costs as they are: parts of a network add up. `worst` is the largest seen."""
+
+    worst: float
+
+    def forward(self, losses: Floats) -> Floats:
+        return losses
+
+
+@dataclass(frozen=True)
+class Compressed:
+    """log(1 + distance to the best, in units of the typical distance), and never more than `worst`.
+
+    Good losses differ as they are, bad ones less and less, and those that are worse than typical by far do not differ:
+    a few architectures that fail would else decide what is learned of all others.
+    """
+
+    best: float
+    unit: float
+    worst: float
+
+    @classmethod
+    def fit(cls, losses: Floats, num_first: int) -> Compressed:
+        """`num_first` losses are those of architectures drawn at random, and say what is typical."""
+        best = float(losses.min())
+        unit = float(np.median(losses - best)) or 1.0
+        first = np.log1p((losses[:num_first] - best) / unit)
+        median = float(np.median(first))
+        return cls(best, unit, median + SLACK * (median - float(np.quantile(first, 0.1))) or 1.0)
+
+    def forward(self, losses: Floats) -> Floats:
+        distances = np.maximum(losses - self.best, -0.5 * self.unit) / self.unit
+        return np.minimum(np.log1p(distances), self.worst)
