@@ -53,7 +53,7 @@ class LatencySettings:
 class SearchSettings:
     """`[search]`: what is wanted, and which algorithm looks for it."""
 
-    algorithm: str = "nsga2"
+    algorithm: str = "guided"
     objectives: tuple[str, ...] = ("accuracy", "latency_ms")
     constraints: tuple[str, ...] = ()
     batch_size: int = 4

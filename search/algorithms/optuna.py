@@ -1,4 +1,5 @@
-"""Optuna's samplers behind ask and tell: NSGA-II (Deb et al., 2002) and TPE (Watanabe, arXiv:2304.11127).
+"""Optuna's samplers behind ask and tell: NSGA-II (Deb et al., 2002), NSGA-III (Deb and Jain, 2014), TPE (Watanabe,
+arXiv:2304.11127) and Gaussian processes.
 
 The study lives in memory. A sampler is made anew for every ask, seeded from the position of the ask, so all state is
 in the study's trials, and a study rebuilt from rows goes on as the one it repeats. Proposals already seen are told to
@@ -8,14 +9,14 @@ Optuna as failed, which its samplers ignore: they leave no trace in what follows
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import BaseSampler, NSGAIISampler, TPESampler
+from optuna.samplers import BaseSampler, GPSampler, NSGAIIISampler, NSGAIISampler, TPESampler
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from search.algorithms.algorithm import Algorithm
@@ -63,37 +64,69 @@ class Optuna(Algorithm):
         self._study.tell(trial, [float(row[objective.metric]) for objective in self.problem.objectives])
 
 
-class NSGAII(NSGAIISampler):
-    """Optuna's generations and elite selection, with children made by the search space itself.
+class _Bred:
+    """What a genetic sampler of Optuna needs so that the search space itself makes its children.
 
     Optuna crosses only the decisions that every trial so far has made. In a conditional space those are few, and all
     that hangs on a depth or on a choice of mixer would be drawn at random in each child.
     """
 
-    def __init__(self, problem: Problem, seed: int, population_size: int = 20) -> None:
-        super().__init__(population_size=population_size, seed=seed)
-        self._space = problem.space
-        self._signs = np.array([-1.0 if objective.maximise else 1.0 for objective in problem.objectives])
-        self._generator = np.random.default_rng(seed)
+    _problem: Problem
+    _generator: np.random.Generator
 
     def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
         """Assign the generation at once: Optuna would never do so for a trial whose choices are given."""
-        self.get_trial_generation(study, trial)
-        super().before_trial(study, trial)
+        self.get_trial_generation(study, trial)  # type: ignore[attr-defined]
+        super().before_trial(study, trial)  # type: ignore[misc]
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        return {name: CategoricalDistribution(options) for name, options in self._space.decisions().items()}
+        return {name: CategoricalDistribution(options) for name, options in self._problem.space.decisions().items()}
 
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        population = self.get_parent_population(study, self.get_trial_generation(study, trial))
+        generation = self.get_trial_generation(study, trial)  # type: ignore[attr-defined]
+        population = self.get_parent_population(study, generation)  # type: ignore[attr-defined]
         if not population:
             return {}
-        losses = np.array([parent.values for parent in population]) * self._signs
+        space = self._problem.space
+        parents = [space.replay(population[i].params) for i in self._best_first(population)]
+        return dict(space.choices(offspring(space, parents, self._generator)))
+
+    def _best_first(self, population: list[FrozenTrial]) -> Sequence[int]:
+        """The order in which parents win tournaments."""
+        signs = np.array([-1.0 if objective.maximise else 1.0 for objective in self._problem.objectives])
+        losses = np.array([parent.values for parent in population]) * signs
         violations = np.array([sum(max(0.0, v) for v in parent.constraints.values()) for parent in population])
-        parents = [self._space.replay(population[i].params) for i in best_first(losses, violations)]
-        return dict(self._space.choices(offspring(self._space, parents, self._generator)))
+        return best_first(losses, violations).tolist()
+
+
+class NSGAII(_Bred, NSGAIISampler):
+    """Optuna's generations and elite selection."""
+
+    def __init__(self, problem: Problem, seed: int, population_size: int = 20) -> None:
+        super().__init__(population_size=population_size, seed=seed)
+        self._problem, self._generator = problem, np.random.default_rng(seed)
+
+
+class NSGAIII(_Bred, NSGAIIISampler):
+    """Optuna's generations and selection by reference points; all that survive are equal parents."""
+
+    def __init__(self, problem: Problem, seed: int, population_size: int = 20) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            super().__init__(population_size=population_size, seed=seed)
+        self._problem, self._generator = problem, np.random.default_rng(seed)
+
+    def _best_first(self, population: list[FrozenTrial]) -> Sequence[int]:
+        return self._generator.permutation(len(population)).tolist()
+
+
+def gp(problem: Problem, seed: int) -> GPSampler:
+    """Gaussian processes, which need torch. Decisions that not every trial makes are drawn at random."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        return GPSampler(seed=seed)
 
 
 def tpe(problem: Problem, seed: int) -> TPESampler:

@@ -10,7 +10,7 @@ import pytest
 
 from search.algorithms.algorithm import Algorithm
 from search.algorithms.guided import Guided
-from search.algorithms.registry import make_algorithm
+from search.algorithms.registry import ALGORITHMS, make_algorithm
 from search.problem import Problem
 from search_space import Architecture, Component, SearchSpace
 from search_space.staged import Components, StagedSpace, StageSpace
@@ -59,6 +59,10 @@ def metrics() -> Callable[[Architecture], dict[str, Any]]:
         return {"accuracy": 1 - 1 / (1 + 0.1 * quality), "latency_ms": 0.01 * cost, "params": 10 * round(cost)}
 
     return measure
+
+
+EVERY = [pytest.param(name, marks=pytest.mark.thorough) if name == "gp" else name for name in ALGORITHMS]
+"""The names of the algorithms; Optuna's Gaussian processes take a second for each proposal."""
 
 
 def small(name: str, problem: Problem, seed: int) -> Algorithm:

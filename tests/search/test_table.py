@@ -11,8 +11,8 @@ import pyarrow as pa
 import pytest
 
 import search
-from search.algorithms.registry import ALGORITHMS
 from search_space import UserError
+from tests.search.conftest import EVERY
 
 
 def full() -> list[dict[str, Any]]:
@@ -32,7 +32,7 @@ def problem(rows: Any, **changes: Any) -> search.TableProblem:
     return search.TableProblem(rows, **{"features": FEATURES, "minimize": "ms", "maximize": "quality", **changes})
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", EVERY)
 @pytest.mark.parametrize("keep", [1, 3])
 def test_every_row_is_evaluated_once_and_then_it_ends(algorithm: str, keep: int) -> None:
     """With a third of the rows, most combinations of features are in no row: children of rows still are rows."""
@@ -41,7 +41,7 @@ def test_every_row_is_evaluated_once_and_then_it_ends(algorithm: str, keep: int)
     assert sorted(map(str, rows)) == sorted(map(str, table))
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", EVERY)
 def test_a_seed_repeats_itself_and_fewer_trials_are_the_first_of_more(algorithm: str) -> None:
     first = search.run(problem(full()), algorithm=algorithm, trials=20, seed=3)
     assert first == search.run(problem(full()), algorithm=algorithm, trials=20, seed=3)

@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 
 from search.algorithms.algorithm import Algorithm, SpaceExhausted, replay
-from search.algorithms.registry import ALGORITHMS, make_algorithm
+from search.algorithms.registry import make_algorithm
 from search.problem import Problem
 from search_space import Architecture, Component, SearchSpace, UserError
-from tests.search.conftest import small
+from tests.search.conftest import EVERY, small
 
 Metrics = Callable[[Architecture], dict[str, Any]]
 Make = Callable[..., Algorithm]
 
 
-@pytest.fixture(params=ALGORITHMS)
+@pytest.fixture(params=EVERY)
 def make(request: pytest.FixtureRequest) -> Make:
     def make(space: SearchSpace, seed: int = 0) -> Algorithm:
         problem = Problem.parse(space, ["accuracy", "latency_ms"], ["params <= 1000"])
