@@ -49,6 +49,16 @@ def test_a_seed_repeats_itself_and_fewer_trials_are_the_first_of_more(algorithm:
     assert first != search.run(problem(full()), algorithm=algorithm, trials=20, seed=4)
 
 
+def test_what_the_table_lacks_stands_for_its_nearest_row() -> None:
+    table = [row for row in full() if (row["kind"], row["width"]) != ("b", 16)]
+    space = problem(table).space
+    wanted: dict[str, Any] = {"kind": "b", "width": 16, "depth": 2}
+    built = space.build(lambda name, _: wanted[name]).flat()
+    assert built in ({**wanted, "width": 8}, {**wanted, "width": 32})
+    for row in table:
+        assert space.build(lambda name, _, row=row: row[name]).flat() == {name: row[name] for name in FEATURES}
+
+
 def test_guided_finds_the_best_within_a_limit_long_before_chance_does() -> None:
     generator = np.random.default_rng(0)
     names = [f"d{i}" for i in range(6)]

@@ -6,15 +6,19 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import islice
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from search.algorithms.guided import Guided
+from search.algorithms.guided import Batch, Guided
+from search.beliefs import Beliefs
+from search.front import hypervolume
+from search.improvement import Improvement
 from search.problem import Constraint, Objective, Problem
-from search_space import Architecture, ChoiceMatrix, SearchSpace
+from search_space import Architecture, ChoiceMatrix, PopulationSpace, SearchSpace
 
 Floats = NDArray[np.float64]
 Metrics = Callable[[Architecture], dict[str, Any]]
@@ -84,10 +88,40 @@ def test_predictors_are_fitted_to_measured_rows_and_only_when_enough_are_new(
     assert fitted == [4, 6, 9]
 
 
+def test_a_batch_wins_more_together_than_the_architectures_that_are_best_alone(
+    conditional: SearchSpace, metrics: Metrics
+) -> None:
+    objectives = (Objective("latency_ms", False), Objective("error", False))
+
+    def measure(architecture: Architecture) -> dict[str, Any]:
+        row = metrics(architecture)
+        return {"error": 1 - row["accuracy"], "latency_ms": row["latency_ms"]}
+
+    problem, generator = Problem(conditional, objectives), np.random.default_rng(0)
+    population = PopulationSpace(conditional)
+    known, new = (population.matrix(population.sample(count, generator)) for count in (12, 300))
+    rows = [measure(conditional.replay(known.choices(i))) for i in range(12)]
+    names = iter(problem.metrics)
+    beliefs = Beliefs(problem, known, rows, 12, lambda *_: Knowing(conditional, measure, next(names), 1.0))
+    together = [measure(architecture) for architecture in islice(Batch(conditional, new, beliefs), 6)]
+    means, stds, _ = beliefs.spread(new)
+    alone = Improvement(means, stds, beliefs.reference)
+    alone.add(beliefs.achieved)
+    best = np.argsort(-alone.of(np.arange(300)))[:6]
+    apart = [measure(conditional.replay(new.choices(int(i)))) for i in best]
+    reference = list(beliefs.reference)
+    found = [hypervolume(rows + more, objectives, reference) for more in (apart, together)]
+    before = hypervolume(rows, objectives, reference)
+    assert found[1] - before > 1.2 * (found[0] - before) > 0
+
+
 @pytest.mark.slow
 def test_proposals_do_not_depend_on_the_order_of_python_s_hashes() -> None:
     program = """
-from search.algorithms.guided import Guided
+from search.algorithms.guided import Batch, Guided
+from search.beliefs import Beliefs
+from search.front import hypervolume
+from search.improvement import Improvement
 from search.problem import Problem
 from search_space.staged import StagedSpace, StageSpace
 stage = StageSpace((8, 16), (1, 2), {"a": {}, "b": {}, "c": {}}, {"none": {}}, {"d": {}, "e": {}})
