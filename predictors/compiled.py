@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from predictors.encoding import ChoiceEncoder
+from predictors.kernels import decay
 from predictors.made import Made
 from predictors.ridge import GroupedRidge
 from predictors.rows import Array
@@ -38,7 +39,6 @@ class CompiledRidge:
         self._offset, self._unit = ridge.offset_, ridge.unit_
         self._constant = float(ridge.constant_ + parts.constant @ slopes)
         self._always, self._unseen_slope = parts.num_always, float(slopes[parts.unseen])
-        self._num_values = parts.values.shape[1]
         self._adds = np.column_stack([parts.columns @ slopes, parts.unknown, parts.values])
         self._pairs, self._cubes, self._squares = encoder.forms(slopes)
         # Distances stay what they are in an orthonormal basis of all that rows over these decisions can reach.
@@ -70,5 +70,5 @@ class CompiledRidge:
             mean += np.einsum("ij,ij->i", values @ self._cubes + self._squares, values**2)
         near = made.astype(np.float32) @ self._near + unseen[:, None].astype(np.float32) * self._near_unseen
         negative = near @ self._right[:-1] + self._right[-1] - 0.5 * np.sum(near**2, axis=1)[:, None]
-        mean += np.exp(np.minimum(negative, 0.0, out=negative), out=negative) @ self._pulls
+        mean += decay(negative) @ self._pulls
         return self._offset + self._unit * mean

@@ -83,14 +83,14 @@ class Kernels:
     def interactions(self, a: Array, b: Array) -> Array:
         """The last kernel alone: (rows of a, rows of b)."""
         left, right = self._left(a), self._right(b)
-        return _decay(left @ right.T)
+        return decay(left @ right.T)
 
     def pulled(self, a: Array, b: Array, pulls: Array) -> Array:
         """`interactions(a, b) @ pulls` (rows of a,), in single precision: enough for a mean, and faster by far."""
         right, singles, total = self._right(b).astype(np.float32), pulls.astype(np.float32), np.empty(len(a))
         for start in range(0, len(a), ROWS_IN_CACHE):
             some = slice(start, start + ROWS_IN_CACHE)
-            total[some] = _decay(self._left(a[some]).astype(np.float32) @ right.T) @ singles
+            total[some] = decay(self._left(a[some]).astype(np.float32) @ right.T) @ singles
         return total
 
     def _scaled(self, columns: Array) -> Array:
@@ -111,6 +111,6 @@ class Kernels:
         return (columns[:, self.interacting] - self.centre[self.interacting]) * unit
 
 
-def _decay(negative: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def decay(negative: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """exp of a matrix that is not above 0 but for rounding, in place."""
     return np.exp(np.minimum(negative, 0.0, out=negative), out=negative)

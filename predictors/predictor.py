@@ -92,8 +92,7 @@ class Predictor(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]
         if not return_std:
             return self.predict_encoded(columns)
         mean, std = self.crossfit_.predict(columns)
-        above, below = self.link_.inverse(mean + std), self.link_.inverse(mean - std)
-        return self.link_.inverse(mean), (above - below) / 2
+        return self._in_unit(mean, std)
 
     def posterior(self, rows: Any) -> tuple[Array, Array]:
         """Mean and standard deviation (rows,) of a new measurement as the ridge, or the only learner, believes them.
@@ -106,6 +105,10 @@ class Predictor(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]
         parts = [table.at(slice(i, i + ROWS_AT_ONCE)) for i in range(0, len(table), ROWS_AT_ONCE)]
         predicted = [self.crossfit_.learners[0].predict(self.encode(part)) for part in parts]
         mean, std = np.hstack([np.empty((2, 0)), *predicted])
+        return self._in_unit(mean, std)
+
+    def _in_unit(self, mean: Array, std: Array) -> tuple[Array, Array]:
+        """Means and standard deviations (rows,) of scores in the unit of the targets."""
         above, below = self.link_.inverse(mean + std), self.link_.inverse(mean - std)
         return self.link_.inverse(mean), (above - below) / 2
 

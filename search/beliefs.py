@@ -59,11 +59,10 @@ class Beliefs:
         self._limits: list[tuple[Metric, float, float]] = []
         for constraint in problem.constraints:
             metric = self._metrics[constraint.metric]
-            upper = np.inf if constraint.upper is None else metric.bound(constraint.upper)
-            lower = -np.inf if constraint.lower is None else metric.bound(constraint.lower)
-            if metric.sign < 0:
-                lower = -np.inf if constraint.upper is None else upper
-                upper = np.inf if constraint.lower is None else metric.bound(constraint.lower)
+            ends = (constraint.lower, constraint.upper)
+            low, high = ends if metric.sign > 0 else reversed(ends)
+            lower = -np.inf if low is None else metric.bound(low)
+            upper = np.inf if high is None else metric.bound(high)
             self._limits.append((metric, lower, upper))
 
     @property

@@ -7,7 +7,6 @@ together one by one, as if each were already measured as predicted (kriging beli
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
 
 import numpy as np
 
@@ -23,10 +22,8 @@ SHORTLIST = 1000
 """Candidates with most improvement, among which a batch is found: what is measured only lowers it."""
 
 
-class Trial(NamedTuple):
-    architecture: Architecture
-    choices: Mapping[str, Scalar]
-    row: Row
+Trial = tuple[Mapping[str, Scalar], Row]
+"""The choices of a measured architecture, and what was measured."""
 
 
 class Guided(Algorithm):
@@ -65,7 +62,7 @@ class Guided(Algorithm):
 
     def _learn(self, architecture: Architecture, choices: dict[str, Scalar], row: Row) -> None:
         if self.problem.measured(row):
-            self._measured.append(Trial(architecture, choices, row))
+            self._measured.append((choices, row))
 
     def _propose(self, generator: np.random.Generator) -> Architecture:
         while len(self._measured) >= self._next_fit:
@@ -80,8 +77,8 @@ class Guided(Algorithm):
 
     def _prepare(self, trials: Sequence[Trial]) -> Batch:
         generator = np.random.default_rng((self.seed, len(trials)))
-        measured = ChoiceMatrix.of(self._candidates.decisions, [trial.choices for trial in trials])
-        beliefs = Beliefs(self.problem, measured, [trial.row for trial in trials], self._warm_up, self._fit)
+        measured = ChoiceMatrix.of(self._candidates.decisions, [choices for choices, _ in trials])
+        beliefs = Beliefs(self.problem, measured, [row for _, row in trials], self._warm_up, self._fit)
         promising = self._candidates.promising(beliefs, measured, generator)
         return Batch(self.problem.space, promising.without(measured), beliefs)
 
