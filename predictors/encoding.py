@@ -120,8 +120,7 @@ class ChoiceEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self._rank(values)
         absent = np.isnan(values)
         raw = np.nan_to_num(values)
-        unknown = made.tally(lambda name, value: _factor(name, value) not in self.index_)
-        unseen = unknown + len(self.always_) - made.tally(lambda name, _: name in self.always_)
+        unseen = len(self.always_) + self._unknown(made)
         products = _products(raw, self.products_)
         totals = np.hstack([raw, products]) @ self.membership_ + self._new_positions(made)
         own = np.where(absent, self.means_, values)
@@ -145,15 +144,19 @@ class ChoiceEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         totals = raw @ self.membership_[:known] + self._new_positions(alone)
         blank = np.zeros((len(raw), 1 + len(self.products_)))
         columns = np.hstack([raw - chosen * means, chosen[:, self.optional_], blank, totals])
-        unknown = alone.tally(lambda name, value: _factor(name, value) not in self.index_)
         return Sums(
             columns=columns,
             constant=np.concatenate([means, np.zeros(columns.shape[1] - known)]),
             values=raw,
-            unknown=unknown - alone.tally(lambda name, _: name in self.always_),
+            unknown=self._unknown(alone),
             num_always=len(self.always_),
             unseen=known + len(self.optional_),
         )
+
+    def _unknown(self, made: Made) -> Array:
+        """Choices that no training row made, less those of names that all had (rows,)."""
+        unknown = made.tally(lambda name, value: _factor(name, value) not in self.index_)
+        return unknown - made.tally(lambda name, _: name in self.always_)
 
     def forms(self, slopes: Array) -> tuple[Array, Array, Array | None]:
         """What `products` and their totals add to columns @ slopes for values (rows, factors), as matrices (factors,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -121,6 +121,7 @@ def search_table(
     signs = [-1.0 if objective.maximise else 1.0 for objective in problem.objectives]
     reference = [float(sign * loss) for sign, loss in zip(signs, worst, strict=True)]
     counts = [count for count in (25, 50, 100, 200, 400, 800, 1600) if count < len(rows)] + [len(rows)]
+    judge = _judge(problem, everything, reference)
     front = pareto_front(rows, problem.objectives, problem.constraints)
     return TableSearched(
         table=Path(table),
@@ -129,17 +130,30 @@ def search_table(
         problem=problem,
         rows=rows,
         front=sorted(front, key=problem.losses),
-        reached={count: _reached(problem, rows[:count], everything, reference) for count in counts},
+        reached={count: judge(rows[:count]) for count in counts},
         reference=dict(zip((objective.metric for objective in problem.objectives), reference, strict=True)),
         seconds=seconds,
     )
 
 
-def _reached(problem: TableProblem, rows: Rows, everything: Rows, reference: list[float]) -> float | None:
+def _judge(problem: TableProblem, everything: Rows, reference: list[float]) -> Callable[[Rows], float | None]:
     """The share of the hypervolume, or with one objective the regret; None where no row is feasible."""
-    some, every = ([row for row in rows if problem.violation(row) <= 0] for rows in (rows, everything))
+
+    def feasible(rows: Rows) -> Rows:
+        return [row for row in rows if problem.violation(row) <= 0]
+
+    def best(rows: Rows) -> float | None:
+        return min((problem.losses(row)[0] for row in feasible(rows)), default=None)
+
+    def regret(rows: Rows) -> float | None:
+        found = best(rows)
+        return None if found is None or true_best is None else found - true_best
+
+    def share(rows: Rows) -> float | None:
+        return hypervolume(feasible(rows), problem.objectives, reference) / whole if whole > 0 else None
+
     if len(problem.objectives) == 1:
-        best, true_best = (min((problem.losses(row)[0] for row in rows), default=None) for rows in (some, every))
-        return None if best is None or true_best is None else best - true_best
-    whole = hypervolume(every, problem.objectives, reference)
-    return hypervolume(some, problem.objectives, reference) / whole if whole > 0 else None
+        true_best = best(everything)
+        return regret
+    whole = hypervolume(feasible(everything), problem.objectives, reference)
+    return share
