@@ -38,7 +38,7 @@ def test_help_is_quick_and_lists_the_commands() -> None:
 
 @pytest.mark.parametrize("module", ["snugnet", "search_space"])
 def test_importing_brings_in_nothing_heavy(module: str) -> None:
-    heavy = ["numpy", "torch", "ray", "optuna", "sklearn", "pyarrow", "scipy", "matplotlib", "plotly", "pydantic", "onnx"]
+    heavy = ["numpy", "torch", "ray", "optuna", "sklearn", "pyarrow", "scipy", "matplotlib", "pydantic", "onnx"]
     code = f"import {module}, sys; print([m for m in {heavy!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
