@@ -25,11 +25,11 @@ from scipy.stats import spearmanr
 
 from snugnet.calibration import Calibration, drawn, typical
 from snugnet.commands.measure_run import SECONDS
-from snugnet.evaluator import device_for
 from snugnet.experiment import read_experiment
-from snugnet.latencies import RELATIVE_WIDTH
+from snugnet.latencies import Latencies
 from snugnet.progress import Progress
 from snugnet.strata import stratified
+from snugnet.timing import device_for
 from studies.schema import Column, Schema
 from studies.table import Table
 from supernet.latency import LatencyMeter
@@ -90,9 +90,9 @@ def main() -> None:
     own = Calibration.make(device, typical(experiment.space, TASK), TASK)
     single = replace(own, references=own.references[:1], reference_ms=own.reference_ms[:1])
     meters = {
-        "space": own.meter(TASK, relative_width=RELATIVE_WIDTH, max_seconds=SECONDS),
-        "one": single.meter(TASK, relative_width=RELATIVE_WIDTH, max_seconds=SECONDS),
-        "fixed": LatencyMeter(device, relative_width=RELATIVE_WIDTH, max_seconds=SECONDS),
+        "space": own.meter(TASK, relative_width=Latencies.relative_width, max_seconds=SECONDS),
+        "one": single.meter(TASK, relative_width=Latencies.relative_width, max_seconds=SECONDS),
+        "fixed": LatencyMeter(device, relative_width=Latencies.relative_width, max_seconds=SECONDS),
     }
     passes: dict[str, dict[str, list[Row]]] = {}
     progress = Progress("measurements", 3 * len(meters) * len(architectures))

@@ -5,11 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from search.scratch import scratch_folder
 from search_space import UserError
@@ -35,8 +38,11 @@ def connected(address: str, min_cpus: float = 1) -> Iterator[None]:
         yield
         return
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    handlers = _handlers()
     with _local(max(num_cores(), min_cpus)) if address == LOCAL else _remote(address):
+        _set(handlers)
         yield
+    _set(handlers)
 
 
 @contextmanager
@@ -94,6 +100,18 @@ def _remote(address: str) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _handlers() -> dict[int, Any]:
+    """Of the signals that Ray takes for itself and does not give back; none where it cannot."""
+    if threading.current_thread() is not threading.main_thread():
+        return {}
+    return {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)}
+
+
+def _set(handlers: dict[int, Any]) -> None:
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 def num_cores() -> int:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import signal
+import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from search.cluster import LOCAL, connected
 from search.scratch import scratch_folder
-from search.tune import environment, handlers_kept
 from search_space import UserError
 
 MAX_FAILURES = 10
@@ -107,14 +107,10 @@ def work_together(
     Raises UserError when no cluster answers or it lacks the resources, or when work raised one; RuntimeError when it
     failed otherwise, again and again.
     """
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    with environment(QUIET), handlers_kept(), connected(address, min_cpus=cpus * num_workers):
+    with environment(QUIET), connected(address, min_cpus=cpus * num_workers):
         import ray
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-        if threading.current_thread() is threading.main_thread():
-            for number, handler in handlers.items():
-                signal.signal(number, handler)
         available = ray.cluster_resources().get("CPU", 0.0)
         if available < cpus * num_workers:
             raise UserError(f"{num_workers} workers need {cpus * num_workers:g} CPU and the cluster has {available:g}")
@@ -150,6 +146,20 @@ def _fit(work: Callable[[Line], None], desk: Any, num_workers: int, cpus: float,
             ).fit()
     except Exception as failure:
         failures.append(failure)
+
+
+@contextmanager
+def environment(changes: Mapping[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in changes}
+    os.environ.update(changes)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeVar, get_type_hints
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from search.algorithms.registry import ALGORITHMS
+from search.code import is_installed
 from search.problem import Problem
 from search_space import SearchSpace, UserError, read_space
 from studies.laws import find_law
@@ -24,6 +25,9 @@ from supernet.registry import catalogue
 from supernet.settings import TrainingSettings
 
 Section = TypeVar("Section")
+
+PACKAGES = ("predictors", "search", "search_space", "snugnet", "studies", "supernet")
+"""All of this project."""
 
 
 def _above_zero(where: str, values: Mapping[str, Any], *names: str) -> None:
@@ -51,17 +55,18 @@ class LatencySettings:
 
 @dataclass(frozen=True)
 class SearchSettings:
-    """`[search]`: what is wanted, and which algorithm looks for it."""
+    """`[search]`: what is wanted, and which algorithm looks for it. `timeout_s`: for one architecture."""
 
     algorithm: str = "guided"
     objectives: tuple[str, ...] = ("accuracy", "latency_ms")
     constraints: tuple[str, ...] = ()
     batch_size: int = 4
     workers: int | None = None
+    timeout_s: float = 600.0
     latency: LatencySettings = LatencySettings()
 
     def __post_init__(self) -> None:
-        _above_zero("search", vars(self), "batch_size", "workers")
+        _above_zero("search", vars(self), "batch_size", "workers", "timeout_s")
 
 
 @dataclass(frozen=True)
@@ -116,6 +121,12 @@ class Experiment:
     def components(self) -> tuple[str, ...]:
         """What `[search_space] components` names: components from outside snugnet."""
         return tuple(self.space_table.get("components", ()))
+
+    @property
+    def packages(self) -> list[str]:
+        """Whose code travels to other machines: snugnet's, and components from outside that are not installed."""
+        outside = {path.partition(".")[0] for path in self.components}
+        return [*PACKAGES, *sorted(name for name in outside if not is_installed(name))]
 
     @cached_property
     def space(self) -> SearchSpace:

@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
-import torch
-
 from search_space import Architecture
-from snugnet.calibration import Calibration, drawn
-from snugnet.evaluator import device_for
-from snugnet.experiment import LatencySettings
+from snugnet.calibration import drawn
+from snugnet.timing import Timing, one_at_a_time, timed
 from studies.schema import Column, Schema
 from supernet.cost import cost
-from supernet.foreign import load_components
-from supernet.latency import LatencyMeter
 from supernet.measurement import measure_network
-from supernet.network import Task
-
-RELATIVE_WIDTH = 0.03
-"""Of the 95% interval of a latency in the table."""
-
-CALIBRATION = "calibration"
 
 LATENCIES = Schema(
     columns=(
@@ -55,55 +40,29 @@ LATENCIES = Schema(
 )
 
 
-@dataclass(frozen=True)
-class Latencies:
-    """It lives in a worker and measures there: one row for each architecture, with weights as they are drawn.
+class Latencies(Timing):
+    """Measures all that a predictor of the device may learn from, longer than a search would."""
 
-    `known` are calibrations by device id; a worker on another device makes its own, once, with the `references`. Each
-    row carries it as JSON, beyond the table's columns.
-    """
-
-    task: Task
-    settings: LatencySettings
-    references: Sequence[Architecture]
-    known: Mapping[str, Calibration] = field(default_factory=dict)
-    components: tuple[str, ...] = ()
-
-    def __call__(self, architectures: list[Architecture]) -> list[dict[str, Any]]:
-        load_components(self.components)
-        return [self.measure(architecture) for architecture in architectures]
+    relative_width = 0.03
+    min_repeats = 15
 
     def measure(self, architecture: Architecture) -> dict[str, Any]:
-        torch.set_num_threads(1)
-        calibration = self.calibration
-        found = measure_network(drawn(architecture, self.task), self.meter)
-        latency, counted = found.latency, cost(architecture, self.task)
+        calibration, counted = self.calibration, cost(architecture, self.task)
+        with one_at_a_time():
+            found = measure_network(drawn(architecture, self.task), self.meter)
         return {
-            "device_id": latency.device,
-            "latency_ms": latency.median_ms,
-            "latency_low_ms": latency.low_ms,
-            "latency_high_ms": latency.high_ms,
-            "latency_stable": latency.stable,
-            "wall_ms": latency.wall_ms,
-            "drift": latency.drift,
-            "reference_ms": latency.reference_ms,
+            **timed(found.latency),
+            "device_id": found.latency.device,
+            "wall_ms": found.latency.wall_ms,
+            "drift": found.latency.drift,
+            "reference_ms": found.latency.reference_ms,
             "noise_floor": calibration.noise_floor,
-            "clock_mhz": latency.clock_mhz,
-            "load": latency.load,
+            "clock_mhz": found.latency.clock_mhz,
+            "load": found.latency.load,
             "throughput_per_s": found.throughput_per_s,
             "peak_memory_bytes": found.peak_memory_bytes,
             "energy_per_batch_mj": found.energy_per_batch_mj,
             "params": counted.params,
             "forward_flops": counted.flops,
-            "device": self.meter.device.to_json(),
-            CALIBRATION: json.dumps(calibration.to_dict()),
+            **self.signed(),
         }
-
-    @cached_property
-    def meter(self) -> LatencyMeter:
-        return self.calibration.meter(self.task, relative_width=RELATIVE_WIDTH, max_seconds=self.settings.max_seconds)
-
-    @cached_property
-    def calibration(self) -> Calibration:
-        device = device_for(self.settings, self.task)
-        return self.known.get(device.id) or Calibration.make(device, self.references, self.task)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,9 +16,10 @@ from torch import Tensor
 
 from search_space import Architecture, UserError
 from snugnet.calibration import Calibration, read_calibrations, typical
-from snugnet.evaluator import CALIBRATION_ROWS, Evaluator, device_for
+from snugnet.evaluator import CALIBRATION_ROWS, Evaluator, Inherited
 from snugnet.experiment import Experiment, parse_experiment
 from snugnet.latencies import LATENCIES
+from snugnet.timing import Timing, device_for, keep_calibrations
 from studies.schema import Column, Schema
 from studies.table import Table
 from supernet.checkpoint import content_hash, load_metadata, load_tensors, write_atomically
@@ -254,15 +255,25 @@ class Run:
 
     @cached_property
     def evaluator(self) -> Evaluator:
-        return Evaluator(
-            self.supernet,
-            self.supernet_hash,
-            self.data.train.leading(CALIBRATION_ROWS),
-            self.data.search,
-            self.experiment.search.latency,
-            self.calibration,
-            self.experiment.components,
-        )
+        """Of the run's weights, on this device."""
+        _ = self.calibration
+        return Evaluator(self.inherited(self.supernet, self.supernet_hash), self.timing)
+
+    def inherited(self, supernet: Supernet, supernet_hash: str) -> Inherited:
+        """Accuracies of weights that may not be the run's own."""
+        norm_rows = self.data.train.leading(CALIBRATION_ROWS)
+        return Inherited(supernet, supernet_hash, norm_rows, self.data.search, self.experiment.components)
+
+    @property
+    def timing(self) -> Timing:
+        """Latencies on the device of whatever worker measures them."""
+        settings, references = self.experiment.search.latency, typical(self.experiment.space, self.task)
+        return Timing(self.task, settings, references, read_calibrations(self.folder), self.experiment.components)
+
+    def keep_trials(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Append what an evaluator gave, and the calibrations of devices that were new to it."""
+        keep_calibrations(rows, self.folder)
+        self.trials.append([{name: row[name] for name in TRIALS.names if name in row} for row in rows])
 
 
 KEPT = ("supernet.safetensors", "growing.safetensors", "trials", "study", "latencies", "parts")

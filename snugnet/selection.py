@@ -88,7 +88,7 @@ def choose(
     those that were lucky; it is taken if it is still the best by the second measurement, which replaces the first.
     Raises UserError, naming the nearest architecture, where none fits.
     """
-    space = evaluator.supernet.space
+    space = evaluator.inherited.supernet.space
     known, generator = rows, np.random.default_rng(seed)
     for _ in range(ROUNDS):
         if estimates is None:
@@ -196,7 +196,7 @@ def _propose(
         if child.id not in seen:
             pool[child.id] = child
     if budget.max_params is not None or budget.max_flops is not None:
-        task = evaluator.supernet.task
+        task = evaluator.inherited.supernet.task
         pool = {i: a for i, a in pool.items() if budget.counts_fit(cost(a, task).params, cost(a, task).flops)}
     if not pool:
         return []
@@ -211,7 +211,7 @@ def _propose(
 
 def _nothing_counts(rows: list[dict[str, Any]], budget: Budget, space: SearchSpace, evaluator: Evaluator) -> str:
     smallest = space.smallest()
-    counted = cost(smallest, evaluator.supernet.task)
+    counted = cost(smallest, evaluator.inherited.supernet.task)
     limits = [f"{n} {v:,}" for n, v in (("--max-params", budget.max_params), ("--max-flops", budget.max_flops)) if v]
     if budget.counts_fit(counted.params, counted.flops):
         return (

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from search.algorithms.listed import Listed
+from search.crew import Crew
+from search.launch import run_search
 from search.problem import Problem
-from search.tune import run_search
 from search_space import UserError
 from snugnet.agreement import FEWEST, TRUSTED_KENDALL, Agreement, Floats, agreement
 from snugnet.compute import Compute, compute
@@ -18,7 +19,7 @@ from snugnet.evaluator import Carried
 from snugnet.gap_picture import gap_picture
 from snugnet.intervals import Interval
 from snugnet.pairs import PAIRS, Pairs
-from snugnet.progress import Interrupted, Progress, say
+from snugnet.progress import Interrupted, Progress, say, stop_on_signal
 from snugnet.run import Run
 from snugnet.strata import MOST, stratified
 from studies.table import Table
@@ -186,16 +187,18 @@ def audit(
     with opened.exclusive():
         for seed in filter(missing.__getitem__, missing):
             pairs = Pairs(opened.supernet, opened.data, settings, num_steps, seed, experiment.components)
-            outcome = run_search(
-                Listed(Problem.parse(experiment.space, ["accuracy"]), seed, missing[seed]),
-                Carried(pairs),
-                [],
-                len(missing[seed]),
-                keep,
-                address=address,
-                batch_size=1,
-                workers=experiment.search.workers,
-            )
+            with stop_on_signal() as stop:
+                outcome = run_search(
+                    Listed(Problem.parse(experiment.space, ["accuracy"]), seed, missing[seed]),
+                    Crew(Carried(pairs), workers=experiment.search.workers),
+                    [],
+                    len(missing[seed]),
+                    keep,
+                    address=address,
+                    batch_size=1,
+                    packages=experiment.packages,
+                    stop=stop,
+                )
             if outcome.ending == "interrupted":
                 raise Interrupted(
                     f"interrupted after {progress.done} of {total} networks, which are kept; the same command continues"

@@ -12,7 +12,7 @@ from shlex import quote
 from typing import Any
 
 from search_space import Architecture, UserError
-from snugnet.evaluator import CALIBRATION_ROWS, Evaluator, inherited, quality_of
+from snugnet.evaluator import Evaluator, inherited, quality_of
 from snugnet.experiment import read_experiment
 from snugnet.logs import Watch
 from snugnet.progress import Interrupted, clock, say, stop_on_signal
@@ -228,11 +228,11 @@ def _add_trial(run: Run, row: dict[str, Any]) -> None:
         return
     architecture, supernet = Architecture.from_json(row["architecture"]), Supernet(experiment.space, run.task)
     load_weights(supernet, size.checkpoint[0], size.supernet_path)
-    norm_rows, latency = run.data.train.leading(CALIBRATION_ROWS), experiment.search.latency
-    evaluator = Evaluator(supernet.eval(), row["supernet"], norm_rows, run.data.search, latency, run.calibration)
+    _ = run.calibration
+    evaluator = Evaluator(run.inherited(supernet.eval(), row["supernet"]), run.timing)
     shutil.copytree(run.folder / "devices", size.folder / "devices", dirs_exist_ok=True)
     named = {"trial": 0, "id": row["id"], "architecture": row["architecture"], "algorithm": "growing"}
-    size.trials.append([{**named, "seed": experiment.seed, **evaluator.evaluate(architecture)}])
+    size.keep_trials([{**named, "seed": experiment.seed, **evaluator.evaluate(architecture)}])
 
 
 def _checkpoint(run: Run) -> Path:

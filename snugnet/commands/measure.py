@@ -12,11 +12,11 @@ from search.cluster import LOCAL
 from search_space import UserError
 from snugnet.calibration import Calibration, drawn
 from snugnet.commands.measure_run import MeasuredSpace, measure_run
-from snugnet.evaluator import device_for
 from snugnet.experiment import LatencySettings
 from snugnet.progress import say
 from snugnet.run import EXPERIMENT
 from snugnet.subnet import CARD, ONNX, check_file, load_subnet, read_card, read_task
+from snugnet.timing import device_for
 from supernet.device import Device
 from supernet.latency import LatencyMeter
 from supernet.measurement import Measurement, measure_network

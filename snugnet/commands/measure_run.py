@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -17,17 +16,19 @@ from search.algorithms.algorithm import Algorithm
 from search.algorithms.exploring import Choices, Exploring, Unsure
 from search.algorithms.listed import Listed
 from search.cluster import LOCAL, connected
+from search.crew import Crew
+from search.launch import call_once, run_search
 from search.problem import Problem, Row
-from search.tune import call_once, run_search
 from search_space import UserError
-from snugnet.calibration import Calibration, read_calibrations, typical
+from snugnet.calibration import read_calibrations, typical
 from snugnet.estimates import Source, sources_of
-from snugnet.evaluator import Carried, device_for
-from snugnet.latencies import CALIBRATION, LATENCIES, Latencies
+from snugnet.evaluator import Carried
+from snugnet.latencies import LATENCIES, Latencies
 from snugnet.parts import parts_of
-from snugnet.progress import Interrupted, Progress, say
+from snugnet.progress import Interrupted, Progress, say, stop_on_signal
 from snugnet.run import Run
 from snugnet.strata import MOST, stratified
+from snugnet.timing import device_for, keep_calibrations
 from studies.table import Table
 from supernet.device import Device
 
@@ -120,25 +121,25 @@ def measure_run(
 
             def keep(finished: list[dict[str, Any]]) -> None:
                 empty = dict.fromkeys(LATENCIES.names) | {"device_id": device.id}
-                for row in finished:
-                    if not row.get("error"):
-                        Calibration.of(device, json.loads(row[CALIBRATION])).keep(opened.folder)
+                keep_calibrations(finished, opened.folder)
                 table.append([{name: {**empty, **row}[name] for name in LATENCIES.names} for row in finished])
                 progress(progress.done + len(finished))
 
             calibrations = read_calibrations(opened.folder)
-            outcome = run_search(
-                algorithm,
-                Carried(Latencies(task, settings, typical(space, task), calibrations, experiment.components)),
-                rows,
-                size,
-                keep,
-                address=address,
-                batch_size=1,
-                workers=1,
-                cpus=settings.threads,
-                resources=resources,
-            )
+            latencies = Latencies(task, settings, typical(space, task), calibrations, experiment.components)
+            crew = Crew(Carried(latencies), cpus=settings.threads, resources=resources, workers=1)
+            with stop_on_signal() as stop:
+                outcome = run_search(
+                    algorithm,
+                    crew,
+                    rows,
+                    size,
+                    keep,
+                    address=address,
+                    batch_size=1,
+                    packages=experiment.packages,
+                    stop=stop,
+                )
             if outcome.ending == "interrupted":
                 raise Interrupted(
                     f"interrupted after {progress.done} of {size} {what}, which are kept; the same command continues"

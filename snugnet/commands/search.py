@@ -8,12 +8,14 @@ from shlex import quote
 from typing import Any
 
 from search.algorithms.registry import make_algorithm
+from search.cluster import LOCAL
+from search.crew import Crew
+from search.launch import run_search
 from search.outcome import SearchOutcome, nearest_of, none_feasible
-from search.tune import run_search
 from search_space import UserError
 from snugnet.estimates import quality_of_predictors
 from snugnet.evaluator import Carried
-from snugnet.progress import Interrupted, Progress, say
+from snugnet.progress import Interrupted, Progress, say, stop_on_signal
 from snugnet.run import Run
 
 
@@ -63,18 +65,21 @@ def _shown(value: float | None, percent: bool = False) -> str:
     return "-" if value is None else f"{100 * value:.1f}%" if percent else f"{value:.2f}"
 
 
-def search(run: Path, *, trials: int, address: str = "local") -> Searched:
+def search(run: Path, *, trials: int, address: str = LOCAL, on: str | None = None) -> Searched:
     """Search until the run has that many trials; each is stored before the algorithm learns of it.
 
+    `on` is the resource that machines of the cluster name which have the device: latencies are measured there alone.
     Raises UserError where the run is not trained, or the cluster cannot be reached, and Interrupted after SIGINT.
     """
     if trials < 1:
         raise UserError(f"trials={trials} must be at least 1")
+    if on is not None and address == LOCAL:
+        raise UserError(f"--on {on} names a worker of a Ray cluster; give its --address too")
     opened = Run.open(Path(run))
     settings, seed = opened.experiment.search, opened.experiment.seed
     problem = opened.experiment.problem
     algorithm = make_algorithm(settings.algorithm, problem, seed)
-    evaluator, rows = opened.evaluator, opened.trials.rows()
+    rows = opened.trials.rows()
     if any(row["supernet"] not in (None, opened.supernet_hash) for row in rows):
         raise UserError(f"{run}/trials belong to another supernet than {opened.supernet_path}; begin a new run")
     if len(rows) < trials:
@@ -83,23 +88,36 @@ def search(run: Path, *, trials: int, address: str = "local") -> Searched:
     progress = Progress("trials", trials, len(rows))
 
     def keep(finished: list[dict[str, Any]]) -> None:
-        opened.trials.append(finished)
+        opened.keep_trials(finished)
         progress(progress.done + len(finished))
 
-    with opened.exclusive():
+    with opened.exclusive(), stop_on_signal() as stop:
         outcome = run_search(
             algorithm,
-            Carried(evaluator),
+            _crews(opened, on),
             rows,
             trials,
             keep,
             address=address,
             batch_size=settings.batch_size,
-            workers=settings.workers,
-            cpus=settings.latency.threads,
+            packages=opened.experiment.packages,
+            stop=stop,
         )
     if outcome.ending == "interrupted":
         raise Interrupted(
             f"interrupted after {len(outcome.rows)} of {trials} trials, which are kept; the same command continues"
         )
     return Searched(opened.folder, outcome, quality_of_predictors(opened))
+
+
+def _crews(run: Run, on: str | None) -> list[Crew]:
+    """Workers that measure all, or, where the device is on some machines only, workers for accuracy beside those."""
+    settings = run.experiment.search
+    threads, patience = settings.latency.threads, settings.timeout_s
+    if on is None:
+        return [Crew(Carried(run.evaluator), cpus=threads, workers=settings.workers, timeout_s=patience)]
+    inherited = run.inherited(run.supernet, run.supernet_hash)
+    return [
+        Crew(Carried(inherited), workers=settings.workers, timeout_s=patience),
+        Crew(Carried(run.timing), cpus=threads, resources={on: 1.0}, timeout_s=patience),
+    ]

@@ -178,5 +178,5 @@ def _trial(run: Run, transformation: Transformation) -> dict[str, Any]:
         "seed": run.experiment.seed,
         "seconds": time.perf_counter() - started,
     }
-    run.trials.append([row])
+    run.keep_trials([row])
     return row

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from search.algorithms.random import Random
+from search.crew import Crew
+from search.launch import run_search
 from search.problem import Evaluate, Problem
-from search.tune import run_search
 from search_space import Architecture
 from search_space.staged import Components, StagedSpace, StageSpace
+from snugnet.progress import stop_on_signal
 
 
 def build() -> Evaluate:
@@ -35,7 +37,8 @@ def main(table: Path) -> None:
     stage = StageSpace((8, 16), (8,), mixers, {"none": {}}, {"none": {}})
     problem = Problem.parse(StagedSpace({"patch": {}}, {"layer": {}}, (stage,)), ["accuracy"])
     rows = [json.loads(line) for line in table.read_text().splitlines()] if table.exists() else []
-    print(run_search(Random(problem, 0), build, rows, 100_000, keep, batch_size=2).ending)
+    with stop_on_signal() as stop:
+        print(run_search(Random(problem, 0), Crew(build), rows, 100_000, keep, batch_size=2, stop=stop).ending)
 
 
 if __name__ == "__main__":
