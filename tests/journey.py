@@ -85,7 +85,7 @@ def trained_run(num_trials: int = 6) -> Path:
         a = run.experiment.space.sample(generator)
         drawn[a.id] = a
     rows = run.evaluator(list(drawn.values()))
-    run.trials.append(
+    run.keep_trials(
         [
             {"trial": i, "id": a.id, "architecture": a.to_json(), "algorithm": "random", "seed": 0, **row}
             for i, (a, row) in enumerate(zip(drawn.values(), rows, strict=True))

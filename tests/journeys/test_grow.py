@@ -95,7 +95,7 @@ def test_the_sizes_rise_and_each_is_a_run_that_the_other_commands_take(tmp_path:
     assert refused[0] == 2 and "belongs to another experiment" in refused[2]
 
 
-@pytest.mark.parametrize("step", [3, 10, 13, 38])
+@pytest.mark.parametrize("step", [3, 13, *(pytest.param(step, marks=pytest.mark.thorough) for step in (10, 38))])
 def test_a_killed_run_continues_to_the_same_bits(tmp_path: Path, step: int) -> None:
     """Killed in a step without a checkpoint: after growth, before it, and at the end."""
     shown = Watch.__call__

@@ -17,7 +17,7 @@ from predictors import AccuracyPredictor, LatencyPredictor
     [
         (LatencyPredictor, "ridge", "nb201", "2080ti_256_ms", 0.96),
         (LatencyPredictor, "ridge", "nb201", "silver_4210r_ms", 0.92),
-        (LatencyPredictor, "boosting", "nb201", "silver_4210r_ms", 0.85),
+        pytest.param(LatencyPredictor, "boosting", "nb201", "silver_4210r_ms", 0.85, marks=pytest.mark.thorough),
         (LatencyPredictor, "ridge", "fbnet", "gold_6240_ms", 0.60),
         (LatencyPredictor, "auto", "hat", "cpu_xeon", 0.84),
         (AccuracyPredictor, "auto", "nb201", "c10_val_acc_ep200", 0.66),

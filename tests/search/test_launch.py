@@ -22,6 +22,8 @@ from search.launch import run_search
 from search.problem import Evaluate, Problem
 from search_space import Architecture, SearchSpace, UserError
 
+pytestmark = pytest.mark.xdist_group("launch")
+
 Factory = Callable[[], Evaluate]
 
 

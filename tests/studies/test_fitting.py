@@ -65,7 +65,7 @@ def test_without_noise_the_coefficients_come_back(law: str) -> None:
     "law",
     [
         *QUICK,
-        pytest.param("additive", marks=pytest.mark.slow),
+        pytest.param("additive", marks=pytest.mark.thorough),
         pytest.param("power_law_ceiling", marks=pytest.mark.thorough),
     ],
 )

@@ -50,6 +50,8 @@ RECIPES: dict[str, dict[str, Any]] = {
     "drops paths": {"policy": "uniform", "drop_path": 0.4},
 }
 
+pytestmark = pytest.mark.xdist_group("two processes")
+
 
 def batches(step: int) -> Iterator[tuple[Tensor, Tensor]]:
     while True:

@@ -106,7 +106,7 @@ def test_a_subnet_is_extracted_folded_and_loaded_so(tmp_path: Path) -> None:
     a = next(a for a in run.experiment.space.covering() if "large_kernel" in a.flat().values())
     (row,) = run.evaluator([a])
     trial = {"trial": 0, "id": a.id, "architecture": a.to_json(), "algorithm": "random", "seed": 0}
-    run.trials.append([trial | row])
+    run.keep_trials([trial | row])
     extracted = extract(tmp_path / "run", tmp_path / "subnet", id=a.id)
     names = [place for place, name in a.flat().items() if name == "large_kernel"]
     assert f"folded: {', '.join(names)}" in extracted.text()

@@ -191,12 +191,12 @@ HINTS_ON: dict[str, Any] = dict.fromkeys(HINTS, 0.5)
     ("changes", "taught"),
     [
         ({}, False),
-        (HINTS_ON, False),
+        pytest.param(HINTS_ON, False, marks=pytest.mark.thorough),
         ({**HINTS_ON, **EVERYTHING_ON, "policy": "multi_architecture"}, True),
         ({"policy": "sorted", "ema_decay": 0.9}, False),
-        ({"policy": "uniform"}, True),
-        (EVERYTHING_ON, False),
-        ({**EVERYTHING_ON, "policy": "multi_architecture"}, True),
+        pytest.param({"policy": "uniform"}, True, marks=pytest.mark.thorough),
+        pytest.param(EVERYTHING_ON, False, marks=pytest.mark.thorough),
+        pytest.param({**EVERYTHING_ON, "policy": "multi_architecture"}, True, marks=pytest.mark.thorough),
     ],
 )
 def test_a_resumed_run_ends_with_the_same_bits(tmp_path: Path, changes: dict[str, Any], taught: bool) -> None:

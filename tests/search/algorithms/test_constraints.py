@@ -14,6 +14,8 @@ from tests.search.conftest import small
 
 Metrics = Callable[[Architecture], dict[str, Any]]
 
+CONSTRAINED = ["guided", "nsga2", "evolution", "local_search", pytest.param("tpe", marks=pytest.mark.thorough)]
+
 
 @pytest.fixture
 def half(conditional: SearchSpace, metrics: Metrics) -> Constraint:
@@ -42,7 +44,7 @@ def satisfied(
     return share
 
 
-@pytest.mark.parametrize("name", ["guided", "nsga2", "tpe", "evolution", "local_search"])
+@pytest.mark.parametrize("name", CONSTRAINED)
 def test_a_constraint_that_half_the_space_violates_is_satisfied_far_more_often_than_at_random(
     name: str, satisfied: Callable[..., float], half: Constraint
 ) -> None:
@@ -50,6 +52,6 @@ def test_a_constraint_that_half_the_space_violates_is_satisfied_far_more_often_t
     assert satisfied(name, both, (half,)) > 0.1 + max(satisfied("random", both, (half,)), satisfied(name, both, ()))
 
 
-@pytest.mark.parametrize("name", ["guided", "nsga2", "tpe", "evolution", "local_search"])
+@pytest.mark.parametrize("name", CONSTRAINED)
 def test_a_constraint_holds_against_the_objective(name: str, satisfied: Callable[..., float], half: Constraint) -> None:
     assert satisfied(name, ["accuracy"], (half,)) > 0.3 + satisfied(name, ["accuracy"], ())
