@@ -11,6 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, Protocol
 
 import numpy as np
@@ -210,6 +211,10 @@ class SearchSpace(ABC):
 
     def decisions(self) -> dict[str, Options]:
         """Every decision that some architecture of the space makes, with its options."""
+        return dict(self._decisions)
+
+    @cached_property
+    def _decisions(self) -> dict[str, Options]:
         asked: dict[str, Options] = {}
         for architecture in self.covering():
             asked |= self._asked(architecture.flat())
