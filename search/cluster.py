@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import os
 import secrets
@@ -19,6 +20,9 @@ from search_space import UserError
 
 LOCAL = "local"
 
+CLIENT = "ray://"
+"""Begins the address of a cluster that this machine is no part of."""
+
 PATIENCE_S = 25
 """How long a running cluster may take to answer. Ray itself would try for two minutes."""
 
@@ -28,7 +32,7 @@ _PROBE = "import ray, sys; ray.init(address=sys.argv[1], log_to_driver=False, lo
 
 @contextmanager
 def connected(address: str, min_cpus: float = 1) -> Iterator[None]:
-    """Ray connected to `address` ("local", "auto" or host:port) for the time of the context.
+    """Ray connected to `address` ("local", "auto", host:port or ray://host:port) for the time of the context.
 
     "local" starts a private cluster with one CPU for each core, or `min_cpus` if that is more. It listens on the
     loopback interface only, is guarded by a token, writes nothing into the home directory and ends with the context.
@@ -76,10 +80,10 @@ def _local(num_cpus: float) -> Iterator[None]:
 
 @contextmanager
 def _remote(address: str) -> Iterator[None]:
-    if "://" in address:
-        raise UserError(
-            f"address {address!r} is not supported; run on a node of the cluster and give host:port or auto"
-        )
+    if "://" in address and not address.startswith(CLIENT):
+        raise UserError(f"address {address!r} is none of a Ray cluster; give host:port, auto or {CLIENT}host:port")
+    if address.startswith(CLIENT) and importlib.util.find_spec("grpc") is None:
+        raise UserError(f"{CLIENT} needs grpcio; install it with: pip install 'snugnet[client]'")
     try:
         # In a process of its own: an attempt to connect cannot be given up, and ends the process where it fails.
         subprocess.run([sys.executable, "-c", _PROBE, address], capture_output=True, timeout=PATIENCE_S, check=True)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from search.cluster import LOCAL, connected
+from search.cluster import CLIENT, LOCAL, connected
 from search.scratch import scratch_folder
 from search_space import UserError
 
@@ -107,6 +107,8 @@ def work_together(
     Raises UserError when no cluster answers or it lacks the resources, or when work raised one; RuntimeError when it
     failed otherwise, again and again.
     """
+    if address.startswith(CLIENT):
+        raise UserError(f"{address} cannot train: run on a node of the cluster and give host:port or auto")
     with environment(QUIET), connected(address, min_cpus=cpus * num_workers):
         import ray
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy

@@ -88,6 +88,10 @@ def search(
     run: Annotated[Optional[Path], typer.Argument(metavar="[DIR]", help="A run folder, made by snugnet train.")] = None,  # noqa: UP045
     trials: Annotated[int, typer.Option("--trials", min=1, help="Trials in all, finished ones included.")] = 100,
     address: Annotated[str, typer.Option(help="'local', or the address of a Ray cluster.")] = "local",
+    on: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(metavar="NAME", help="The Ray resource that names the workers with the device."),
+    ] = None,
     table: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(metavar="TABLE", help="Instead of a run: a finished table, whose rows are all there is to find."),
@@ -130,8 +134,9 @@ def search(
 
             raise UserError("give the folder of a run, or --table FILE with --features and what to optimise")
         folder = run
-        answer(lambda: command(folder, trials=trials, address=address), json)
+        answer(lambda: command(folder, trials=trials, address=address, on=on), json)
         return
+    refuse("a run", {"--on": on})
     from snugnet.commands.search_table import search_table
 
     columns = [*(features or ()), *([str(run)] if run else ()), *context.args]

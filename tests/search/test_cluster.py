@@ -30,8 +30,14 @@ def test_a_reason_to_refuse_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> Non
         pass
 
 
-def test_a_client_address_is_refused_because_rows_would_be_kept_on_the_server() -> None:
-    with pytest.raises(UserError, match="'ray://head:10001' is not supported"), connected("ray://head:10001"):
+def test_an_address_of_something_else_is_refused() -> None:
+    with pytest.raises(UserError, match="'http://head:80' is none of a Ray cluster; give"), connected("http://head:80"):
+        pass
+
+
+def test_a_client_without_grpc_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"pip install 'snugnet\[client\]'"), connected("ray://head:10001"):
         pass
 
 
