@@ -48,12 +48,22 @@ class Metric:
 class Beliefs:
     """Predictors of all that a problem names, fitted to rows in which it was measured.
 
-    `num_first` rows, the first, were drawn at random.
+    `num_first` rows, the first, were drawn at random. `counted` are architectures and their rows of the metrics that
+    are counted, which is what those are learned from.
     """
 
-    def __init__(self, problem: Problem, table: ChoiceMatrix, rows: Sequence[Row], num_first: int, fit: Fit) -> None:
+    def __init__(
+        self,
+        problem: Problem,
+        table: ChoiceMatrix,
+        rows: Sequence[Row],
+        num_first: int,
+        fit: Fit,
+        counted: tuple[ChoiceMatrix, Sequence[Row]] | None = None,
+    ) -> None:
         self._problem, self._rows = problem, rows
-        self._metrics = {name: Metric.fit(problem, name, table, rows, num_first, fit) for name in problem.metrics}
+        known = {name: counted if counted and name in problem.counts else (table, rows) for name in problem.metrics}
+        self._metrics = {name: Metric.fit(problem, name, *known[name], num_first, fit) for name in problem.metrics}
         self._objectives = [self._metrics[objective.metric] for objective in problem.objectives]
         # metric, and the ends between which it must lie on its scale
         self._limits: list[tuple[Metric, float, float]] = []

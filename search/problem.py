@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from search_space import Architecture, SearchSpace, UserError
@@ -13,8 +13,19 @@ from search_space import Architecture, SearchSpace, UserError
 Row = Mapping[str, Any]
 """One finished trial: metric name -> value; a metric that is None, NaN or absent was not measured."""
 
-MAXIMISED = {"accuracy": True, "loss_nats": False, "latency_ms": False, "params": False, "flops": False}
+MAXIMISED = {
+    "accuracy": True,
+    "loss_nats": False,
+    "latency_ms": False,
+    "params": False,
+    "flops": False,
+    "activations": False,
+    "peak_bytes": False,
+}
 """The metrics a search may use, and whether more of each is better."""
+
+Count = Callable[[Architecture], float]
+"""A metric that is known exactly without evaluating."""
 
 _CONSTRAINT = re.compile(r"\s*(\w+)\s*(<=|>=)\s*(\S+)\s*")
 
@@ -87,14 +98,24 @@ class Constraint:
 
 @dataclass(frozen=True)
 class Problem:
-    """A search space, at least one objective, and any number of constraints."""
+    """A search space, at least one objective, and any number of constraints.
+
+    `counts` are the metrics that are counted instead of measured: nothing that violates their constraints is evaluated.
+    """
 
     space: SearchSpace
     objectives: tuple[Objective, ...]
     constraints: tuple[Constraint, ...] = ()
+    counts: Mapping[str, Count] = field(default_factory=dict)
 
     @classmethod
-    def parse(cls, space: SearchSpace, objectives: Sequence[str], constraints: Sequence[str] = ()) -> Problem:
+    def parse(
+        cls,
+        space: SearchSpace,
+        objectives: Sequence[str],
+        constraints: Sequence[str] = (),
+        counts: Mapping[str, Count] | None = None,
+    ) -> Problem:
         """From the `[search]` section: `objectives = ["accuracy", "latency_ms"]`, `constraints = ["params <= 200000"]`.
 
         Raises UserError.
@@ -104,7 +125,10 @@ class Problem:
         if len(set(objectives)) < len(objectives):
             raise UserError(f"search.objectives={list(objectives)} names a metric twice")
         return cls(
-            space, tuple(Objective.parse(text) for text in objectives), tuple(Constraint.parse(c) for c in constraints)
+            space,
+            tuple(Objective.parse(text) for text in objectives),
+            tuple(Constraint.parse(text) for text in constraints),
+            counts or {},
         )
 
     @property
@@ -123,6 +147,16 @@ class Problem:
     def violation(self, row: Row) -> float:
         """The sum of what is violated, each constraint as a share of its bound; 0 when all are satisfied."""
         return sum(max(0.0, constraint.violation(row)) for constraint in self.constraints)
+
+    def counted(self, architecture: Architecture) -> dict[str, float]:
+        """Those metrics that are counted, of all that are needed."""
+        return {name: self.counts[name](architecture) for name in self.metrics if name in self.counts}
+
+    def excess(self, architecture: Architecture) -> float:
+        """What is violated of the constraints that counting decides, as `violation`."""
+        decided = [constraint for constraint in self.constraints if constraint.metric in self.counts]
+        row = {c.metric: self.counts[c.metric](architecture) for c in decided}
+        return sum(max(0.0, constraint.violation(row)) for constraint in decided)
 
 
 def measured(row: Row, metrics: Sequence[str]) -> bool:

@@ -13,7 +13,7 @@ from torch import nn
 
 from search_space import Architecture
 from snugnet.timing import Timing
-from supernet.cost import cost
+from supernet.cost import cost, peak_bytes
 from supernet.data import Split, in_order
 from supernet.evaluation import Quality, evaluate, recalibrate
 from supernet.folding import fold, foldable
@@ -58,6 +58,8 @@ class Inherited:
             "loss_nats": quality.loss_nats,
             "params": counted.params,
             "flops": counted.flops,
+            "activations": counted.activations,
+            "peak_bytes": peak_bytes(architecture, self.supernet.task),
             "supernet": self.supernet_hash,
         }
 

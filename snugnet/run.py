@@ -7,13 +7,14 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
+from search.problem import Problem
 from search_space import Architecture, UserError
 from snugnet.calibration import Calibration, read_calibrations, typical
 from snugnet.evaluator import CALIBRATION_ROWS, Evaluator, Inherited
@@ -23,7 +24,7 @@ from snugnet.timing import Timing, device_for, keep_calibrations
 from studies.schema import Column, Schema
 from studies.table import Table
 from supernet.checkpoint import content_hash, load_metadata, load_tensors, write_atomically
-from supernet.cost import flops_of_parts
+from supernet.cost import counts, flops_of_parts
 from supernet.data import Data, load_data
 from supernet.network import Task
 from supernet.policies import policy
@@ -47,6 +48,8 @@ TRIALS = Schema(
         Column("latency_stable", "bool", "whether the measurement settled", nullable=True),
         Column("params", "int", "trainable values", unit="count", nullable=True),
         Column("flops", "int", "operations of one forward pass of one input", unit="FLOPs", nullable=True),
+        Column("activations", "int", "values that convolutions and matrix products give", unit="count", nullable=True),
+        Column("peak_bytes", "int", "weights, inputs and results that are held at once", nullable=True),
         Column("seconds", "float", "time the evaluation took", unit="s", nullable=True),
         Column("algorithm", "string", "what proposed the architecture"),
         Column("seed", "int", "of the search", unit="count"),
@@ -154,6 +157,11 @@ class Run:
     @cached_property
     def task(self) -> Task:
         return Task(self.data.input_shape, self.data.num_classes)
+
+    @cached_property
+    def problem(self) -> Problem:
+        """What is searched for, with all that can be counted for this task."""
+        return replace(self.experiment.problem, counts=counts(self.task))
 
     @property
     def identity(self) -> dict[str, Any]:

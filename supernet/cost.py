@@ -1,9 +1,9 @@
-"""What an architecture costs by counting: parameters and floating-point operations."""
+"""What an architecture costs by counting, exactly and before it is built: parameters, operations and memory."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -12,19 +12,22 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from search_space import Architecture
 from supernet.folding import fold, foldable
-from supernet.network import Task
+from supernet.network import Network, Task
 from supernet.policies.complexity import Complexity
+from supernet.results import Results
 from supernet.skeleton import skeleton
 
 
 @dataclass(frozen=True)
 class Cost:
     """Of the network as it is deployed, folded. `params`: its values. `flops`: operations of one forward pass of one
-    input, two for each multiply-add.
+    input, two for each multiply-add. `activations`: values that its convolutions and matrix products give for one input
+    (Radosavovic et al., "Designing Network Design Spaces", CVPR 2020, section 3.3).
     """
 
     params: int
     flops: int
+    activations: int
 
 
 def _fourier_flops(x: Sequence[int], axes: Sequence[int], *_: object, out_shape: Sequence[int], **__: object) -> int:
@@ -42,12 +45,42 @@ FOURIER = {torch.ops.aten._fft_r2c: _fourier_flops, torch.ops.aten._fft_c2r: _fo
 @lru_cache(maxsize=4096)
 def cost(architecture: Architecture, task: Task) -> Cost:
     """Convolutions, matrix products, attention and Fourier transforms, on the meta device; no elementwise work."""
+    network = _deployed(architecture, task)
+    counter, results = FlopCounterMode(display=False, custom_mapping=FOURIER), Results()
+    with torch.no_grad(), results, counter:
+        network(torch.empty(2, *task.input_shape, device="meta"))  # batch norm takes no batch of one
+    params = sum(p.numel() for p in network.parameters())
+    return Cost(params, counter.get_total_flops() // 2, results.num_activations // 2)
+
+
+@lru_cache(maxsize=4096)
+def peak_bytes(architecture: Architecture, task: Task) -> int:
+    """Memory of the weights, and the most that one input and all results take at once in eager execution.
+
+    In single precision, without gradients, and without what the operations need inside.
+    """
+    network, results = _deployed(architecture, task).eval(), Results()
+    with torch.no_grad(), results:
+        network(results.hold(torch.empty(1, *task.input_shape, device="meta")))
+    return results.peak_bytes + sum(tensor.nbytes for tensor in (*network.parameters(), *network.buffers()))
+
+
+def _deployed(architecture: Architecture, task: Task) -> Network:
     network = skeleton(architecture, task)
     fold(network, foldable(network))
-    counter = FlopCounterMode(display=False, custom_mapping=FOURIER)
-    with torch.no_grad(), counter:
-        network(torch.empty(2, *task.input_shape, device="meta"))  # batch norm takes no batch of one
-    return Cost(sum(p.numel() for p in network.parameters()), counter.get_total_flops() // 2)
+    return network
+
+
+def counts(task: Task) -> dict[str, Callable[[Architecture], int]]:
+    """All that can be counted, by the names of metrics; in microseconds where parts have been seen, but for the peak of
+    memory, which takes a forward pass of the whole on the meta device.
+    """
+    return {
+        "params": Complexity(lambda part: cost(part, task).params),
+        "flops": flops_of_parts(task),
+        "activations": Complexity(lambda part: cost(part, task).activations),
+        "peak_bytes": lambda architecture: peak_bytes(architecture, task),
+    }
 
 
 def flops_of_parts(task: Task) -> Complexity:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from itertools import chain
+from itertools import islice
 
 import numpy as np
 
+from search.descent import descent
 from search.problem import Problem, Row
 from search_space import Architecture, Scalar
 
 ATTEMPTS = 20
 """How often an algorithm may propose something already seen before an unseen architecture is drawn at random."""
+
+LISTED = 10_000
+"""Architectures of a list that are looked at for one within the constraints."""
 
 
 class SpaceExhausted(Exception):
@@ -41,7 +45,7 @@ class Algorithm(ABC):
         position = len(self._told) + len(self._asked)
         for attempt in range(ATTEMPTS):
             architecture = self._propose(np.random.default_rng((self.seed, position, attempt)))
-            if self.is_new(architecture):
+            if self.is_open(architecture):
                 break
         else:
             architecture = self._unseen(np.random.default_rng((self.seed, position, ATTEMPTS)))
@@ -59,7 +63,11 @@ class Algorithm(ABC):
             self._told.add(architecture.id)
             self._learn(architecture, choices, row)
 
-    def is_new(self, architecture: Architecture) -> bool:
+    def is_open(self, architecture: Architecture) -> bool:
+        """Whether it is new and, as far as counting can tell, feasible."""
+        return self._is_new(architecture) and self.problem.excess(architecture) <= 0
+
+    def _is_new(self, architecture: Architecture) -> bool:
         return architecture.id not in self._told and architecture.id not in self._asked
 
     @abstractmethod
@@ -71,15 +79,23 @@ class Algorithm(ABC):
         """Take in a row, in which metrics may be missing. Called once for each architecture."""
 
     def _unseen(self, generator: np.random.Generator) -> Architecture:
-        """Random draws first; when they keep hitting what was seen, the first unseen one in order of enumeration.
+        """Random draws first, then the way from them to the constraints that counting decides; when these keep hitting
+        what was seen, the first unseen one in order of enumeration.
 
-        That order meets an unseen architecture, or its end, after at most as many steps as architectures were seen.
+        Without such constraints that order meets an unseen architecture, or its end, after at most as many steps as
+        architectures were seen. With them, it is followed for LISTED steps.
         """
-        space = self.problem.space
-        draws = (space.sample(generator) for _ in range(100))
-        unseen = next(filter(self.is_new, chain(draws, space.enumerate())), None)
+        space, constrained = self.problem.space, any(c.metric in self.problem.counts for c in self.problem.constraints)
+        draws = [space.sample(generator) for _ in range(100)]
+        unseen = next(filter(self.is_open, draws), None)
+        if unseen is None and constrained:
+            unseen = next(filter(self.is_open, descent(self.problem, draws, generator)), None)
         if unseen is None:
-            raise SpaceExhausted(f"all {len(self._told | self._asked)} architectures of the search space were proposed")
+            listed = space.enumerate()
+            unseen = next(filter(self.is_open, islice(listed, LISTED) if constrained else listed), None)
+        if unseen is None:
+            what = "that were found within the limits" if constrained else "of the search space"
+            raise SpaceExhausted(f"all {len(self._told | self._asked)} architectures {what} were proposed")
         return unseen
 
 

@@ -50,12 +50,12 @@ class Exploring(Algorithm):
             self._measured.append((choices, row))
 
     def _propose(self, generator: np.random.Generator) -> Architecture:
-        first = next(filter(self.is_new, self._spread), None)
+        first = next(filter(self.is_open, self._spread), None)
         if first is not None:
             return first
         space = self.problem.space
         pool = [space.sample(generator) for _ in range(POOL)]
-        pool = [architecture for architecture in pool if self.is_new(architecture)] or pool
+        pool = [architecture for architecture in pool if self.is_open(architecture)] or pool
         num_rows = len(self._measured) // REFIT_EVERY * REFIT_EVERY
         if num_rows == 0:
             return pool[0]

@@ -7,6 +7,7 @@ together one by one, as if each were already measured as predicted (kriging beli
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 
 import numpy as np
 
@@ -21,6 +22,9 @@ from search_space import Architecture, ChoiceMatrix, Scalar, SearchSpace
 SHORTLIST = 1000
 """Candidates with most improvement, among which a batch is found: what is measured only lowers it."""
 
+
+COUNTED = 300
+"""Random architectures from which is learned what can be counted."""
 
 Trial = tuple[Mapping[str, Scalar], Row]
 """The choices of a measured architecture, and what was measured."""
@@ -73,12 +77,22 @@ class Guided(Algorithm):
             return self.problem.space.sample(generator)
         if self._batch is None:
             self._batch = self._prepare(self._measured[: self._num_fitted])
-        return next(filter(self.is_new, self._batch), None) or self.problem.space.sample(generator)
+        return next(filter(self.is_open, self._batch), None) or self.problem.space.sample(generator)
+
+    @cached_property
+    def _counted(self) -> tuple[ChoiceMatrix, list[Row]] | None:
+        space, generator = self.problem.space, np.random.default_rng(self.seed)
+        if not self.problem.counts.keys() & set(self.problem.metrics):
+            return None
+        drawn = [space.sample(generator) for _ in range(COUNTED)]
+        rows: list[Row] = [self.problem.counted(architecture) for architecture in drawn]
+        return ChoiceMatrix.of(self._candidates.decisions, [space.choices(a) for a in drawn]), rows
 
     def _prepare(self, trials: Sequence[Trial]) -> Batch:
         generator = np.random.default_rng((self.seed, len(trials)))
         measured = ChoiceMatrix.of(self._candidates.decisions, [choices for choices, _ in trials])
-        beliefs = Beliefs(self.problem, measured, [row for _, row in trials], self._warm_up, self._fit)
+        rows = [row for _, row in trials]
+        beliefs = Beliefs(self.problem, measured, rows, self._warm_up, self._fit, self._counted)
         promising = self._candidates.promising(beliefs, measured, generator)
         return Batch(self.problem.space, promising.without(measured), beliefs)
 

@@ -25,7 +25,7 @@ class Listed(Algorithm):
         self._told.add(architecture.id)
 
     def _propose(self, generator: np.random.Generator) -> Architecture:
-        architecture = next(filter(self.is_new, self.architectures), None)
+        architecture = next(filter(self.is_open, self.architectures), None)
         if architecture is None:
             raise SpaceExhausted(f"all {len(self.architectures)} architectures of the list were proposed")
         return architecture

@@ -43,7 +43,7 @@ class Optuna(Algorithm):
         self._study.sampler = self._sampler(self.problem, int(generator.integers(2**32)))
         trial = self._study.ask()
         architecture = self.problem.space.build(cast("Choose", trial.suggest_categorical))
-        if self.is_new(architecture):
+        if self.is_open(architecture):
             self._trials[architecture.id] = trial
         else:
             self._study.tell(trial, state=TrialState.FAIL)

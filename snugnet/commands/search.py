@@ -10,6 +10,7 @@ from typing import Any
 from search.algorithms.registry import make_algorithm
 from search.cluster import LOCAL
 from search.crew import Crew
+from search.descent import refuse_infeasible
 from search.launch import run_search
 from search.outcome import SearchOutcome, nearest_of, none_feasible
 from search_space import UserError
@@ -77,12 +78,13 @@ def search(run: Path, *, trials: int, address: str = LOCAL, on: str | None = Non
         raise UserError(f"--on {on} names a worker of a Ray cluster; give its --address too")
     opened = Run.open(Path(run))
     settings, seed = opened.experiment.search, opened.experiment.seed
-    problem = opened.experiment.problem
+    problem = opened.problem
     algorithm = make_algorithm(settings.algorithm, problem, seed)
     rows = opened.trials.rows()
     if any(row["supernet"] not in (None, opened.supernet_hash) for row in rows):
         raise UserError(f"{run}/trials belong to another supernet than {opened.supernet_path}; begin a new run")
     if len(rows) < trials:
+        refuse_infeasible(problem, seed)
         size = f"{opened.experiment.space.size:,}"
         say(f"searching {size} architectures with {settings.algorithm}, {len(rows)} trials so far")
     progress = Progress("trials", trials, len(rows))

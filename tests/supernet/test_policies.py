@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import torch
 from scipy.stats import kstest
 
 from search_space import Architecture, SearchSpace, UserError, read_space
-from supernet.cost import cost
+from supernet.cost import cost, counts, peak_bytes
 from supernet.network import Task
 from supernet.policies import POLICIES, policy
 from supernet.policies.attentive import NUM_CANDIDATES
@@ -80,12 +81,13 @@ def values(architectures: list[Architecture]) -> dict[str, set[Any]]:
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_the_parts_of_an_architecture_add_up_to_its_flops(name: str) -> None:
+def test_the_parts_of_an_architecture_add_up_to_what_it_costs(name: str) -> None:
     task, generator = TASKS[name], np.random.default_rng(0)
-    complexity = Complexity(lambda a: cost(a, task).flops)
+    counted = counts(task)
     space = every_component(stem="patch")
     for architecture in [space.sample(generator) for _ in range(5)]:
-        assert complexity(architecture) == cost(architecture, task).flops
+        expected = asdict(cost(architecture, task)) | {"peak_bytes": peak_bytes(architecture, task)}
+        assert {metric: count(architecture) for metric, count in counted.items()} == expected
 
 
 def test_norms_and_residuals_may_cost_something_and_parts_are_counted_once() -> None:
