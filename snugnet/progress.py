@@ -59,6 +59,14 @@ class Progress:
         """How much of it this process did per second, once `done` is done."""
         return (done - self._first) / max(time.monotonic() - self._started, 1e-9)
 
+    def line(self, done: int) -> str:
+        """How far it is, without a note."""
+        spent = time.monotonic() - self._started
+        line = f"{self.what}: {done}/{self.total}  {clock(spent)} spent"
+        if self._first < done < self.total:
+            line += f", {clock(spent * (self.total - done) / (done - self._first))} left"
+        return line
+
     def __call__(self, done: int, note: str = "") -> None:
         self.done = done
         now = time.monotonic()
@@ -66,10 +74,7 @@ class Progress:
         if done < self.total and now - self._last < (0.1 if live else LOG_EVERY_SECONDS):
             return
         self._last = now
-        line = f"{self.what}: {done}/{self.total}  {clock(now - self._started)} spent"
-        if self._first < done < self.total:
-            line += f", {clock((now - self._started) * (self.total - done) / (done - self._first))} left"
-        line += f"  {note}" if note else ""
+        line = self.line(done) + (f"  {note}" if note else "")
         ending = "\n" if not live or done >= self.total else ""
         sys.stderr.write(f"\r\x1b[K{line}{ending}" if live else line + ending)
         sys.stderr.flush()

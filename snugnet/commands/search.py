@@ -16,7 +16,8 @@ from search.outcome import SearchOutcome, nearest_of, none_feasible
 from search_space import UserError
 from snugnet.estimates import quality_of_predictors
 from snugnet.evaluator import Carried
-from snugnet.progress import Interrupted, Progress, say, stop_on_signal
+from snugnet.live import LiveSearch
+from snugnet.progress import Interrupted, say, stop_on_signal
 from snugnet.run import Run
 
 
@@ -87,13 +88,12 @@ def search(run: Path, *, trials: int, address: str = LOCAL, on: str | None = Non
         refuse_infeasible(problem, seed)
         size = f"{opened.experiment.space.size:,}"
         say(f"searching {size} architectures with {settings.algorithm}, {len(rows)} trials so far")
-    progress = Progress("trials", trials, len(rows))
+    with opened.exclusive(), stop_on_signal() as stop, LiveSearch(problem, trials, rows) as live:
 
-    def keep(finished: list[dict[str, Any]]) -> None:
-        opened.keep_trials(finished)
-        progress(progress.done + len(finished))
+        def keep(finished: list[dict[str, Any]]) -> None:
+            opened.keep_trials(finished)
+            live.add(finished)
 
-    with opened.exclusive(), stop_on_signal() as stop:
         outcome = run_search(
             algorithm,
             _crews(opened, on),

@@ -74,4 +74,4 @@ def test_the_peak_counts_weights_and_the_widest_place() -> None:
     held = peak_bytes(_network("depthwise", kernel_size=3), Task((1, 12, 10), 5)) - 4 * counted.params
     assert 4 * (image + values + 2 * hidden) <= held <= 4 * (image + 4 * values + 2 * hidden)
     wide = peak_bytes(_network("depthwise", kernel_size=3), Task((1, 24, 10), 5)) - 4 * counted.params
-    assert wide == pytest.approx(2 * held, rel=0.01)
+    assert wide == pytest.approx(2 * held, rel=0.02)
