@@ -47,7 +47,9 @@ threads = 1
 checkpoint_steps = 10
 [search]
 algorithm = "nsga2"
+objectives = ["accuracy", "params"]
 workers = 1
+batch_size = 1
 [search.latency]
 max_seconds = 0.05
 """

@@ -38,7 +38,9 @@ class LiveSearch(AbstractContextManager["LiveSearch"]):
         self._progress = Progress("trials", total, len(rows))
         self._forecast = Forecast(problem)
         self._history: list[float] = []
-        self._live = Live(console=Console(stderr=True, highlight=False), auto_refresh=False) if sys.stderr.isatty() else None
+        self._live = (
+            Live(console=Console(stderr=True, highlight=False), auto_refresh=False) if sys.stderr.isatty() else None
+        )
         for end in np.linspace(0, len(self._rows), min(len(self._rows), WIDTH) + 1).astype(int)[1:]:
             self._remember(self._rows[:end])
         self._forecast.learn(self._rows)
