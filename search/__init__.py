@@ -1,4 +1,4 @@
-"""Which one: the problem apart from the algorithm, and the bridge that runs any algorithm on Ray Tune.
+"""Which one: the problem apart from the algorithm, and the workers on Ray that evaluate.
 
 `search.run` and `search.TableProblem` are imported when first asked for: a problem and a front need neither Ray nor
 Optuna.

@@ -14,6 +14,9 @@ SLACK = 1.5
 """How far beyond the median of the first rows losses still differ, in distances from their best tenth to their median.
 """
 
+DIFFER = 0.8
+"""And this share of all rows differs: the first may be alike by chance."""
+
 
 class Scale(Protocol):
     @property
@@ -50,10 +53,11 @@ class Compressed:
     def fit(cls, losses: Floats, num_first: int) -> Compressed:
         """`num_first` losses are those of architectures drawn at random, and say what is typical."""
         best = float(losses.min())
-        unit = float(np.median(losses - best)) or 1.0
-        first = np.log1p((losses[:num_first] - best) / unit)
-        median = float(np.median(first))
-        return cls(best, unit, median + SLACK * (median - float(np.quantile(first, 0.1))) or 1.0)
+        unit = float(np.median(losses[:num_first] - best)) or 1.0
+        distances = np.log1p((losses - best) / unit)
+        tenth, median = np.quantile(distances[:num_first], (0.1, 0.5))
+        worst = max(median + SLACK * (median - tenth), float(np.quantile(distances, DIFFER)))
+        return cls(best, unit, float(worst) or 1.0)
 
     def forward(self, losses: Floats) -> Floats:
         distances = np.maximum(losses - self.best, -0.5 * self.unit) / self.unit

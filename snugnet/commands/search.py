@@ -1,4 +1,4 @@
-"""`snugnet search`: multi-objective search of a run's space, on Ray Tune."""
+"""`snugnet search`: multi-objective search of a run's space, on workers of a Ray cluster."""
 
 from __future__ import annotations
 

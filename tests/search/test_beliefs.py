@@ -9,6 +9,7 @@ import pytest
 
 from search.beliefs import Beliefs
 from search.problem import Constraint, Objective, Problem
+from search.scale import Compressed
 from search.surrogate import Ridge
 from search_space import PopulationSpace, SearchSpace
 
@@ -66,3 +67,13 @@ def test_less_is_better_on_every_scale(conditional: SearchSpace) -> None:
     assert losses[:, 1] == pytest.approx([row["latency_ms"] for row in rows], rel=0.05)
     assert not violations.any()
     assert (beliefs.reference >= [losses[:, 0].min(), max(row["latency_ms"] for row in rows)]).all()
+
+
+def test_first_rows_that_are_alike_do_not_make_all_later_ones_so() -> None:
+    """Of ten good architectures and as many that are worse, most of these still differ from each other."""
+    good, worse = np.linspace(10.0, 14.0, 10), np.linspace(15.0, 60.0, 10)
+    scale = Compressed.fit(np.concatenate([good, worse]), 10)
+    assert len(np.unique(scale.forward(worse))) >= 6
+    assert (np.diff(scale.forward(np.concatenate([good, worse]))) >= 0).all()
+    alike = Compressed.fit(good, 10)
+    assert alike.worst < scale.worst

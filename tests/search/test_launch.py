@@ -35,7 +35,7 @@ def cluster() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def nothing_left_behind(cluster: None) -> Iterator[None]:
-    """Ray and Tune set signal handlers and variables for the time of a search only."""
+    """Signal handlers and variables change for the time of a search only."""
 
     def state() -> tuple[dict[str, str], list[Any]]:
         variables = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
