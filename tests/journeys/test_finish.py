@@ -47,7 +47,7 @@ def extracted() -> tuple[Path, Path]:
         {"trial": i, "id": a.id, "architecture": a.to_json(), "algorithm": "random", "seed": 0, **row}
         for i, (a, row) in enumerate(zip(architectures, run.evaluator(architectures), strict=True))
     ]
-    run.trials.append(rows)
+    run.keep_trials(rows)
     call("extract", str(folder / "run"), "--id", architectures[1].id, "--out", str(folder / "subnet"))
     return folder / "run", folder / "subnet"
 

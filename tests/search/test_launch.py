@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-import search.pool
+import search.team
 from search.algorithms.algorithm import Algorithm
 from search.algorithms.registry import make_algorithm
 from search.cluster import connected
@@ -193,7 +193,7 @@ def test_stopping_finishes_what_is_out(algorithm: Callable[[], Algorithm], facto
 def test_workers_that_die_before_they_are_ready_end_the_search(
     algorithm: Callable[[], Algorithm], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(search.pool, "MAX_FALSE_STARTS", 2)
+    monkeypatch.setattr(search.team, "MAX_FALSE_STARTS", 2)
 
     def build() -> Evaluate:
         os.kill(os.getpid(), signal.SIGKILL)
