@@ -23,7 +23,7 @@ LOCAL = "local"
 CLIENT = "ray://"
 """Begins the address of a cluster that this machine is no part of."""
 
-PATIENCE_S = 25
+PATIENCE_S = 60
 """How long a running cluster may take to answer. Ray itself would try for two minutes."""
 
 _ADVICE = "start one with `ray start --head`, or use --address local"

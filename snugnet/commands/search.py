@@ -81,10 +81,11 @@ def search(run: Path, *, trials: int, address: str = LOCAL, on: str | None = Non
     settings, seed = opened.experiment.search, opened.experiment.seed
     problem = opened.problem
     algorithm = make_algorithm(settings.algorithm, problem, seed)
-    rows = opened.trials.rows()
+    rows, crews = opened.trials.rows(), list[Crew]()
     if any(row["supernet"] not in (None, opened.supernet_hash) for row in rows):
         raise UserError(f"{run}/trials belong to another supernet than {opened.supernet_path}; begin a new run")
     if len(rows) < trials:
+        crews = _crews(opened, on)
         refuse_infeasible(problem, seed)
         size = f"{opened.experiment.space.size:,}"
         say(f"searching {size} architectures with {settings.algorithm}, {len(rows)} trials so far")
@@ -96,7 +97,7 @@ def search(run: Path, *, trials: int, address: str = LOCAL, on: str | None = Non
 
         outcome = run_search(
             algorithm,
-            _crews(opened, on),
+            crews,
             rows,
             trials,
             keep,

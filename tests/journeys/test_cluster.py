@@ -96,7 +96,8 @@ def test_searches_from_a_machine_outside_and_goes_on_when_a_node_dies(
     ) as searching:
         deadline = time.monotonic() + 120
         while len(Run.open(run).trials.rows()) < 8:
-            assert searching.poll() is None and time.monotonic() < deadline
+            assert time.monotonic() < deadline
+            assert searching.poll() is None, searching.communicate()[1]
             time.sleep(0.2)
         subprocess.run(["pkill", "-KILL", "-f", "static_resource_list=.*plain,1"], check=True)
         assert searching.stderr is not None

@@ -324,7 +324,7 @@ def test_an_impossible_measurement_of_a_run_is_refused_and_writes_nothing(
         (("--seeds", "0"), "--seeds"),
         (("--epochs", "0"), "--epochs"),
         (("--epochs", "99999999999"), "epochs=99999999999 must be at most 1,000,000"),
-        (("--address", "ray://nowhere:1"), "is not supported"),
+        (("--address", "http://nowhere:1"), "is none of a Ray cluster"),
     ],
 )
 def test_an_impossible_audit_is_refused_and_writes_nothing(

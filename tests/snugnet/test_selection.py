@@ -61,7 +61,7 @@ def chosen(limit: float | None, slower: float, number: int = 60, lucky: int = 0)
         predict_within=lambda choices, ms: norm.cdf([np.log(ms / known[str(each)]) / 0.01 for each in choices]),
     )
     estimates: Any = SimpleNamespace(latency=predictor) if lucky else None
-    evaluator: Any = SimpleNamespace(supernet=SimpleNamespace(space=SPACE))
+    evaluator: Any = SimpleNamespace(inherited=SimpleNamespace(supernet=SimpleNamespace(space=SPACE)))
     row = choose(rows, Budget(latency_ms=limit), evaluator, measure, estimates, 0).row
     return latency[row["id"]], len(measured)
 
@@ -99,13 +99,13 @@ def test_what_fits_only_once_is_not_taken(lucky_first: bool) -> None:
         safe = architecture.id == rows[3]["id"]
         return latency_of(0.99 if safe or first == lucky_first else 1.01)
 
-    evaluator: Any = SimpleNamespace(supernet=SimpleNamespace(space=SPACE))
+    evaluator: Any = SimpleNamespace(inherited=SimpleNamespace(supernet=SimpleNamespace(space=SPACE)))
     assert choose(rows, Budget(latency_ms=1.0), evaluator, measure, None, 0).row == rows[3]
 
 
 def test_a_noisy_device_keeps_its_distance_from_the_limit() -> None:
     rows = rows_of(60)
-    evaluator: Any = SimpleNamespace(supernet=SimpleNamespace(space=SPACE))
+    evaluator: Any = SimpleNamespace(inherited=SimpleNamespace(supernet=SimpleNamespace(space=SPACE)))
     latency = {row["id"]: row["latency_ms"] for row in rows}
 
     def chosen_with(noise: float) -> float:
@@ -118,14 +118,14 @@ def test_a_noisy_device_keeps_its_distance_from_the_limit() -> None:
 
 def test_where_nothing_keeps_the_distance_what_fits_is_taken() -> None:
     rows = rows_of(3)
-    evaluator: Any = SimpleNamespace(supernet=SimpleNamespace(space=SPACE))
+    evaluator: Any = SimpleNamespace(inherited=SimpleNamespace(supernet=SimpleNamespace(space=SPACE)))
     taken = choose(rows, Budget(latency_ms=1.02), evaluator, lambda a: latency_of(1.0), None, 0, 0.1)
     assert taken.row == rows[2]
 
 
 @pytest.mark.parametrize(("others", "best"), [([1.02, 1.02], 1), ([0.92, 0.92], 0)])
 def test_the_second_time_the_distance_counts_where_another_keeps_it(others: list[float], best: int) -> None:
-    rows, evaluator = rows_of(2), SimpleNamespace(supernet=SimpleNamespace(space=SPACE))
+    rows, evaluator = rows_of(2), SimpleNamespace(inherited=SimpleNamespace(supernet=SimpleNamespace(space=SPACE)))
     rows[0]["latency_ms"] = rows[1]["latency_ms"] = 0.9
     times = {rows[0]["id"]: iter(others), rows[1]["id"]: iter([0.9, 0.99])}
     taken = choose(rows, Budget(latency_ms=1), evaluator, lambda a: latency_of(next(times[a.id])), None, 0, 0.05)  # type: ignore[arg-type]
