@@ -35,7 +35,7 @@ class Cluster(NamedTuple):
 
 def call(environment: Environment, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=180)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +94,7 @@ def test_searches_from_a_machine_outside_and_goes_on_when_a_node_dies(
     with subprocess.Popen(
         [*search, cluster.client, "--trials", "30"], env=guarded, stderr=subprocess.PIPE, text=True
     ) as searching:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300
         while len(Run.open(run).trials.rows()) < 8:
             assert time.monotonic() < deadline
             assert searching.poll() is None, searching.communicate()[1]

@@ -70,6 +70,7 @@ def assert_close(found: list[dict[str, float]], expected: list[dict[str, float]]
     np.testing.assert_allclose([row["loss_nats"] for row in found], [row["loss_nats"] for row in expected], rtol=1e-3)
 
 
+@pytest.mark.thorough
 def test_a_killed_worker_is_replaced_and_the_run_ends_as_if_nothing_had_happened(
     experiment: Path, alone: Path, tmp_path: Path
 ) -> None:

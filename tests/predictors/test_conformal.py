@@ -38,7 +38,7 @@ def test_folds_are_even_and_keep_copies_together(keys: list[str], most: int, see
     assert max(distinct) - min(distinct) <= 1
 
 
-@pytest.mark.parametrize("make", [LatencyPredictor, AccuracyPredictor])
+@pytest.mark.parametrize("make", [pytest.param(LatencyPredictor, marks=pytest.mark.thorough), AccuracyPredictor])
 def test_error_bars_hold_what_they_promise(
     make: Callable[..., Any], draw_rows: Callable[..., Any], cost_of: Callable[..., Any]
 ) -> None:

@@ -27,7 +27,15 @@ def table(draw_rows: Callable[..., Any], cost_of: Callable[..., Any]) -> tuple[l
     return rows, cost_of(rows) * np.exp(np.random.default_rng(7).normal(0, 0.1, 80))
 
 
-@every
+@pytest.mark.parametrize(
+    "predictor",
+    [
+        pytest.param(BoostingPredictor(), marks=pytest.mark.thorough),
+        LatencyPredictor(),
+        AccuracyPredictor(kind="ridge"),
+    ],
+    ids=str,
+)
 def test_order_changes_nothing(predictor: Any, table: tuple[Any, Floats]) -> None:
     rows, measured = table
     order = np.random.default_rng(0).permutation(60)

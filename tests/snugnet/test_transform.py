@@ -131,6 +131,7 @@ def test_the_trial_is_searched_on_from_extracted_and_finished(tmp_path: Path) ->
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_a_killed_search_continues_from_its_checkpoint(tmp_path: Path) -> None:
     folder = copied_run(tmp_path)
     arguments = ["transform", str(folder), "--flops", target_of(folder), "--epochs", "4"]
