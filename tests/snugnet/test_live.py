@@ -58,6 +58,7 @@ def test_limits_that_nothing_keeps_say_how_near_the_nearest_is(
     with LiveSearch(Problem.parse(space, ["accuracy"], [f"latency_ms <= {least / 2}"]), 5, []) as live:
         live.add(rows)
     err = capsys.readouterr().err
+    assert "hypervolume 0 " in err
     assert f"5 of 5 miss latency_ms <= {least / 2:g}, the nearest by 100%" in err
     assert "0 on the front" in err
 
@@ -105,3 +106,8 @@ def test_predictors_are_judged_by_trials_that_they_have_not_seen(space: SearchSp
         ]
         taus.append([float(text.split()[-1]) for text in texts])
     assert min(taus[0]) > 0.7 and abs(taus[1][0]) < 0.4
+    swapped = [{**row, "accuracy": -row["accuracy"]} for row in rows[FIRST:]]
+    forecast = Forecast(Problem.parse(space, ["accuracy"]))
+    forecast.learn(rows[:FIRST])
+    forecast.learn(rows[:FIRST] + swapped)
+    assert float(forecast.lines()[0].split()[-1]) < -0.7
