@@ -21,7 +21,7 @@ from search.scratch import scratch_folder
 from snugnet.run import Run
 from tests.journey import trained_run
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("cluster")]
+pytestmark = [pytest.mark.slow, pytest.mark.thorough, pytest.mark.xdist_group("cluster")]
 
 Environment = dict[str, str]
 
@@ -106,7 +106,6 @@ def test_searches_from_a_machine_outside_and_goes_on_when_a_node_dies(
     assert whole(run, 30)[:6] == first
 
 
-@pytest.mark.thorough
 def test_measures_on_the_worker_that_has_the_device(guarded: Environment, cluster: Cluster, run: Path) -> None:
     measure = ("snugnet", "measure", str(run), "--architectures", "2", "--seconds", "0.1", "--address", cluster.address)
     done = call(guarded, *measure, "--on", "phone", "--json")
