@@ -43,10 +43,12 @@ def connected(address: str, min_cpus: float = 1) -> Iterator[None]:
         return
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     handlers = _handlers()
-    with _local(max(num_cores(), min_cpus)) if address == LOCAL else _remote(address):
+    try:
+        with _local(max(num_cores(), min_cpus)) if address == LOCAL else _remote(address):
+            _set(handlers)
+            yield
+    finally:
         _set(handlers)
-        yield
-    _set(handlers)
 
 
 @contextmanager
