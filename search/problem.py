@@ -146,7 +146,7 @@ class Problem:
 
     def violation(self, row: Row) -> float:
         """The sum of what is violated, each constraint as a share of its bound; 0 when all are satisfied."""
-        return sum(max(0.0, constraint.violation(row)) for constraint in self.constraints)
+        return violated(self.constraints, row)
 
     def counted(self, architecture: Architecture) -> dict[str, float]:
         """Those metrics that are counted, of all that are needed."""
@@ -156,7 +156,12 @@ class Problem:
         """What is violated of the constraints that counting decides, as `violation`."""
         decided = [constraint for constraint in self.constraints if constraint.metric in self.counts]
         row = {c.metric: self.counts[c.metric](architecture) for c in decided}
-        return sum(max(0.0, constraint.violation(row)) for constraint in decided)
+        return violated(decided, row)
+
+
+def violated(constraints: Sequence[Constraint], row: Row) -> float:
+    """The sum of what is violated of these."""
+    return sum(max(0.0, constraint.violation(row)) for constraint in constraints)
 
 
 def measured(row: Row, metrics: Sequence[str]) -> bool:
